@@ -1,0 +1,35 @@
+# `make demo` shows what it does, `make test` proves that it works; each sets up what it needs, in .venv.
+# PYTHON=python3.12 make ... chooses the Python of the environment.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+PY := .venv/bin/python
+CODE := vos_kd evaluation leaderboard $(wildcard app.py)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+help:  ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo:  ## Install, then segment a bundled example clip with student and teacher
+	@.ci/set-up requirements.txt
+
+# One thread a worker: torch's own threads would fight over the cores that the workers fill.
+test: lint  ## Install, then every check: lint, types, imports, tests
+	@.ci/chromium
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS)
+
+lint:  ## Ruff, mypy and import-linter
+	@.ci/set-up requirements-dev.txt
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy $(CODE)
+	$(dir $(PY))lint-imports --no-logo
+
+format:  ## Format the code and mend what ruff can mend
+	@.ci/set-up requirements-dev.txt
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+clean:  ## Remove outputs and caches; .venv stays
+	rm -rf outputs build dist *.egg-info .gradio .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The leaderboard: stored results to tables and charts; needs neither torch nor the models."""

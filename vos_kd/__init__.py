@@ -1,0 +1,36 @@
+"""Lightweight video object segmentation: a small space-time-memory student, distilled online from its teacher.
+
+    model = vos_kd.load_model("student")
+    segmenter = vos_kd.VideoSegmenter(model)
+    for mask in segmenter.segment(frames, {0: first_mask}): ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vos_kd.checkpoint import load_model
+    from vos_kd.errors import InputError
+    from vos_kd.inference import VideoSegmenter
+    from vos_kd.modeling.registry import build_model, list_models
+
+__all__ = ["InputError", "VideoSegmenter", "build_model", "list_models", "load_model"]
+__version__ = "0.1.0"
+
+# torch and timm take seconds to import; a command's --help and the page's first paint need not wait for them.
+_HOMES = {
+    "InputError": "vos_kd.errors",
+    "VideoSegmenter": "vos_kd.inference",
+    "build_model": "vos_kd.modeling.registry",
+    "list_models": "vos_kd.modeling.registry",
+    "load_model": "vos_kd.checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'vos_kd' has no attribute {name!r}")

@@ -1,0 +1,165 @@
+"""Weights on disk and on the hub: safetensors with the model's configuration inside, never a pickle.
+
+`load_model` takes one string, whichever of these it is:
+
+- a registry name (`student`): the weights bundled with the package;
+- a file: `.safetensors` written by `save_weights`, or a public STCN `.pth`;
+- `OWNER/REPO@REVISION`: a Hugging Face repository at a pinned revision, holding `model.safetensors`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vos_kd.config import PRESETS, ModelConfig
+from vos_kd.errors import InputError
+from vos_kd.files import atomic_path
+from vos_kd.model import Model, prepare_model
+from vos_kd.modeling.network import STMNetwork
+from vos_kd.modeling.registry import build_model, get_config
+from vos_kd.modeling.stcn_import import import_stcn_checkpoint
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+HUB_FILE = "model.safetensors"
+FORMAT = "vos-kd/1"
+
+
+def load_model(source: str | Path, *, device: str | None = None, dtype: str | None = None) -> Model:
+    """Load a model ready to run.
+
+    Args:
+        source: a registry name, a file, or `OWNER/REPO@REVISION`; see the module's text. A repository that is in the
+            hub's local cache is used from there without asking the network; bundled models and files never ask it.
+        device: `cpu`, `cuda`, `mps`, ...; by default the best there is.
+        dtype: `float32`, `bfloat16` or `float16`; by default the fastest that keeps the masks.
+
+    Raises:
+        InputError: unknown name, no weights for it, file missing, damaged or of another model, hub out of reach.
+    """
+    path = find_weights(source)
+    config, state = _read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path)
+    network = build_model(config)
+    fill(network, state, path)
+    return prepare_model(network, config, device=device, dtype=dtype, weights_sha256=sha256(path))
+
+
+def find_weights(source: str | Path) -> Path:
+    """The weight file that a `load_model` source stands for, downloaded if it must be."""
+    name = str(source)
+    if name in PRESETS:
+        bundled = WEIGHTS_FOLDER / f"{name}.safetensors"
+        if not bundled.is_file():
+            hint = "a public STCN .pth file" if PRESETS[name].architecture == "stcn" else "a .safetensors file"
+            raise InputError(f"no weights are bundled for {name!r}; give {hint} of your own in place of the name.")
+        return bundled
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.suffix in (".safetensors", ".pth", ".pt") or path.is_absolute() or name.startswith("."):
+        raise InputError(f"{path} is not there; expected a weight file.")
+    if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
+        return _from_hub(name)
+    get_config(name)  # says which names there are
+    raise AssertionError("unreachable: a known name was handled above")
+
+
+def save_weights(
+    path: Path, state: Mapping[str, Tensor], config: ModelConfig, notes: Mapping[str, str] | None = None
+) -> None:
+    """Write weights in half precision with their configuration, whole or not at all.
+
+    Args:
+        path: `.safetensors`.
+        state: a network's `state_dict()`.
+        config: what the network was built from.
+        notes: more text to keep in the header: steps, seed, data.
+
+    Raises:
+        InputError: a weight is not finite in half precision, or the file cannot be written.
+    """
+    half = {}
+    for name, value in state.items():
+        half[name] = value.detach().cpu().contiguous().to(torch.float16 if value.is_floating_point() else value.dtype)
+        if not torch.isfinite(half[name]).all():
+            raise InputError(f"weight {name} is not finite in half precision; these weights cannot be saved.")
+    header = {"format": FORMAT, "config": config.to_json(), **(notes or {})}
+    with atomic_path(path) as partial:
+        try:
+            save_file(half, partial, metadata=header)
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise InputError(f"cannot write {path}: {error}.") from error
+
+
+def read_weights(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """Read what `save_weights` wrote.
+
+    Raises:
+        InputError: not a safetensors file, damaged, or without a configuration of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                found = header.get("format", "none")
+                raise InputError(f"{path} has format {found!r}; expected {FORMAT!r}, as vos_kd.checkpoint writes it.")
+            config = ModelConfig.from_json(header.get("config", ""))
+            return config, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}); copy or download it again.") from error
+
+
+def fill(network: STMNetwork, state: Mapping[str, Tensor], path: Path) -> None:
+    """Put weights into a network, in its precision.
+
+    Raises:
+        InputError: an entry is missing, too many, of another shape, or not finite; names the first ones.
+    """
+    wanted = network.state_dict()
+    wrong = [f"{name} is missing" for name in wanted if name not in state]
+    wrong += [f"{name} is unknown" for name in state if name not in wanted]
+    for name, value in state.items():
+        if name in wanted and value.shape != wanted[name].shape:
+            wrong.append(f"{name} is {tuple(value.shape)}, expected {tuple(wanted[name].shape)}")
+        elif not torch.isfinite(value).all():
+            wrong.append(f"{name} is not finite")
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise InputError(f"{path} does not fit its network: {'; '.join(wrong[:3])}{more}. Is it of another version?")
+    network.load_state_dict(dict(state))
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_stcn(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    return get_config("stcn_r50"), import_stcn_checkpoint(path)
+
+
+def _from_hub(name: str) -> Path:
+    # Imported here: a second of start-up that bundled weights need not pay.
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    if not revision:
+        raise InputError(f"hub repository {name!r} has no revision; pin one as {name}@COMMIT, so that runs repeat.")
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass  # not in the local cache: ask the network
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, revision=revision, etag_timeout=10))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"cannot get {HUB_FILE} of hub repository {name!r}: {reason}") from error

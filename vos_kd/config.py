@@ -1,0 +1,185 @@
+"""Every network and memory setting, as frozen dataclasses with their reasons, and the named presets.
+
+A configuration travels with its weights as JSON, so a checkpoint says by itself which network it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, Self
+
+from vos_kd.errors import InputError
+
+
+def _require_positive(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise InputError(f"{type(config).__name__}.{name} is {value!r}; expected a whole number of 1 or more.")
+
+
+def _checked_keys(cls: type[Any], data: object) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise InputError(f"{cls.__name__} is {type(data).__name__} in JSON; expected an object.")
+    known = {f.name for f in fields(cls)}
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise InputError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+    return dict(data)
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """What a `MemoryBank` keeps of a video and how it is read."""
+
+    memory_interval: int = 5
+    """A frame is kept in memory every so many frames; 5 is STM's and STCN's."""
+    max_recent: int | None = 5
+    """Latest memory frames kept beside the given ones; None keeps all (parity runs: memory and time grow)."""
+    max_given: int = 4
+    """Frames with given masks (the first, later corrections) kept; beyond, the oldest but the first goes."""
+    keep_previous: bool = False
+    """Whether the newest memory frame is always the frame before the query."""
+    top_k: int | None = None
+    """Memory positions a query reads; None reads all, which is one well-shaped product instead of a selection."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "memory_interval", "max_recent", "max_given", "top_k")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """A space-time-memory network of this project: `vos_kd.modeling.stm.STM`."""
+
+    backbone: str = "efficientnet_lite0"
+    """An image encoder by its timm name; see `vos_kd.modeling.backbones`."""
+    key_dim: int = 64
+    """CK. The memory read costs CK + CV multiply-adds for each pair of positions: in a light network it dominates."""
+    value_dim: int = 64
+    """CV."""
+    frame_dim: int = 64
+    """Channels of the stride-16 frame feature after its projection, as value encoder, STFF and decoder see it."""
+    value_width: int = 64
+    """Channels inside the value encoder at stride 16; half of them at stride 8."""
+    decoder_widths: tuple[int, int, int] = (128, 64, 32)
+    """Channels of the decoder at strides 16, 8 and 4."""
+    block: Literal["separable", "dense"] = "separable"
+    """Convolutions of value encoder and decoder: depthwise-separable (student) or full (teacher)."""
+    stff: bool = True
+    """Space-Time Feature Fusion of the query frame with the previous frame's value and mask."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "key_dim", "value_dim", "frame_dim", "value_width")
+        object.__setattr__(self, "decoder_widths", tuple(self.decoder_widths))  # JSON gives a list
+        if len(self.decoder_widths) != 3 or min(self.decoder_widths) < 1:
+            raise InputError(f"decoder_widths is {self.decoder_widths}; expected three positive numbers.")
+        if self.block not in ("separable", "dense"):
+            raise InputError(f"block is {self.block!r}; expected 'separable' or 'dense'.")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model: which network, and the memory it was made for."""
+
+    name: str
+    architecture: Literal["stm", "stcn"] = "stm"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    """Ignored by `stcn`, whose shapes are fixed."""
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ("stm", "stcn"):
+            raise InputError(f"architecture is {self.architecture!r}; expected 'stm' or 'stcn'.")
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys: equal configurations give equal text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            InputError: not JSON, a wrong or missing key, or a value out of range; names the key.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"the model configuration is not JSON: {error}.") from error
+        data = _checked_keys(cls, data)
+        if "network" in data:
+            data["network"] = NetworkConfig(**_checked_keys(NetworkConfig, data["network"]))
+        if "memory" in data:
+            data["memory"] = MemoryConfig(**_checked_keys(MemoryConfig, data["memory"]))
+        if not isinstance(data.get("name"), str):
+            raise InputError("the model configuration has no name.")
+        return cls(**data)
+
+
+STUDENT = ModelConfig(
+    name="student",
+    memory=MemoryConfig(max_recent=3, keep_previous=True),
+    description="Light student: EfficientNet-Lite0 to stride 16 shared by query and memory, STFF, separable decoder.",
+)
+
+PRESETS: dict[str, ModelConfig] = {
+    config.name: config
+    for config in (
+        STUDENT,
+        replace(
+            STUDENT,
+            name="student_small",
+            network=NetworkConfig(
+                backbone="mobilenetv3_small_100",
+                key_dim=32,
+                value_dim=48,
+                frame_dim=48,
+                value_width=48,
+                decoder_widths=(96, 48, 24),
+            ),
+            memory=MemoryConfig(max_recent=2, keep_previous=True),
+            description="Smaller student on MobileNetV3-small, for phones and single CPU cores.",
+        ),
+        replace(
+            STUDENT,
+            name="student_large",
+            network=NetworkConfig(
+                backbone="efficientnet_lite2",
+                value_dim=96,
+                frame_dim=96,
+                value_width=96,
+                decoder_widths=(160, 80, 48),
+            ),
+            description="Larger student on EfficientNet-Lite2.",
+        ),
+        replace(
+            STUDENT,
+            name="student_no_stff",
+            network=replace(STUDENT.network, stff=False),
+            description="The student without Space-Time Feature Fusion, for the ablation.",
+        ),
+        ModelConfig(
+            name="teacher",
+            network=NetworkConfig(
+                backbone="tiny_vit_sam",
+                value_dim=256,
+                frame_dim=256,
+                value_width=192,
+                decoder_widths=(256, 128, 64),
+                block="dense",
+                stff=False,
+            ),
+            memory=MemoryConfig(keep_previous=True),
+            description="Teacher: TinyViT image encoder (as in MobileSAM), full convolutions, wide values.",
+        ),
+        ModelConfig(
+            name="stcn_r50",
+            architecture="stcn",
+            # The published settings: everything remembered, each query reads its best 20 positions.
+            memory=MemoryConfig(max_recent=None, top_k=20),
+            description="The published STCN (ResNet-50 key encoder): yardstick for parameters, FLOPs and speed.",
+        ),
+    )
+}

@@ -1,0 +1,215 @@
+"""`VideoSegmenter`: follows objects through one video, frame by frame, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vos_kd.config import MemoryConfig
+from vos_kd.data.masks import VOID_ID, object_ids, require_size
+from vos_kd.errors import InputError
+from vos_kd.geometry import FrameGeometry
+from vos_kd.model import Model
+from vos_kd.modeling.aggregation import soft_aggregate
+from vos_kd.modeling.layers import upsample
+from vos_kd.modeling.memory import MemoryBank
+from vos_kd.modeling.network import FrameFeatures, ObjectPrior
+
+Image = np.ndarray | Tensor
+
+
+class VideoSegmenter:
+    """The state of one video: its memory bank, its objects, and what is known of them from the last frame.
+
+    Make one for each video; the model is shared. Object ids are the caller's (1-254, in any order, gaps allowed).
+
+    Args:
+        model: from `vos_kd.load_model`.
+        memory: what to remember; the model's own setting by default.
+        short_side: frames whose shorter side is above it are segmented at that size; masks come back at the frame's.
+        max_side: likewise for the longer side; the smaller result of both counts.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        memory: MemoryConfig | None = None,
+        short_side: int | None = None,
+        max_side: int | None = None,
+    ) -> None:
+        for name, value in (("short_side", short_side), ("max_side", max_side)):
+            if value is not None and value < 16:
+                raise InputError(f"{name} is {value}; the network needs 16 pixels or more.")
+        self.model = model
+        self.memory = MemoryBank(memory or model.config.memory)
+        self.short_side = short_side
+        self.max_side = max_side
+        self.object_ids: list[int] = []
+        """Objects followed, in the order they joined; their position is the object index of every tensor here."""
+        self.frame_index = -1
+        """Index of the last frame given to `step`."""
+        self._first_index = 0
+        self._geometry: FrameGeometry | None = None
+        self._prior: ObjectPrior | None = None
+
+    def segment(self, frames: Iterable[Image], masks: Mapping[int, np.ndarray]) -> Iterator[np.ndarray]:
+        """Segment a clip lazily.
+
+        Args:
+            frames: see `step`.
+            masks: frame index -> mask given there; 0 must be among them unless objects join later.
+
+        Yields:
+            One mask a frame, see `step`.
+        """
+        for index, image in enumerate(frames):
+            yield self.step(image, masks.get(index))
+
+    @torch.inference_mode()
+    def step(
+        self, image: Image, masks: np.ndarray | None = None, object_ids: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Segment the next frame.
+
+        Args:
+            image: RGB, numpy uint8 `[H, W, 3]`, or torch `[3, H, W]` uint8 or float in 0-1. All frames have one size.
+            masks: uint8 `[H, W]` of object ids, where masks are known: for the first frame, for objects that join, or
+                to correct what was predicted. 255 (void) is where nothing is known.
+            object_ids: the objects that `masks` speaks for; by default those that it shows. Name one that it does not
+                show to say that the object is out of sight. Objects not named are predicted as in any frame.
+
+        Returns:
+            uint8 `[H, W]` of object ids; 0 is background. Given objects come back exactly as given.
+
+        Raises:
+            InputError: wrong shape or type of `image`, `masks` of another size or with an id out of range, or a frame
+                of another size than the first.
+        """
+        geometry = self._check_frame(image)
+        given = self._check_masks(masks, object_ids, geometry)
+        self.frame_index += 1
+        if not self.object_ids and not given:
+            return np.zeros((geometry.height, geometry.width), np.uint8)
+        if not self.object_ids:
+            self._first_index = self.frame_index
+
+        network = self.model.network
+        frame = geometry.network_input(image, network.image_mean, self.model.device, self.model.dtype)
+        features = network.encode_key(frame)
+        predicted = [i for i in self.object_ids if i not in given]
+        probs = {}
+        if self.object_ids:
+            all_probs = self._predict(features)
+            probs = {i: all_probs[self.object_ids.index(i)] for i in predicted}
+        out = self._to_ids(probs, geometry)
+        if masks is not None and given:
+            shown = np.isin(masks, given)
+            out[shown] = masks[shown]
+            given_probs = geometry.mask_input(masks, given, network.mask_stride, self.model.device)
+            free = 1 - given_probs.sum(0).clamp(max=1)
+            probs = {i: p * free for i, p in probs.items()} | dict(zip(given, given_probs, strict=True))
+            self.object_ids += [i for i in given if i not in self.object_ids]
+        self._memorize(frame, features, torch.stack([probs[i] for i in self.object_ids]), is_given=bool(given))
+        return out
+
+    def drop(self, object_id: int) -> None:
+        """Stop following an object and forget it.
+
+        Raises:
+            InputError: it is not followed.
+        """
+        if object_id not in self.object_ids:
+            known = ", ".join(map(str, self.object_ids)) or "none"
+            raise InputError(f"object {object_id} is not followed; the objects are {known}.")
+        index = self.object_ids.index(object_id)
+        kept = [n for n in range(len(self.object_ids)) if n != index]
+        if self._prior is not None:
+            self._prior = ObjectPrior(self._prior.value[:, kept], self._prior.mask[:, kept])
+        del self.object_ids[index]
+        self.memory.drop(object_id)
+
+    def _predict(self, features: FrameFeatures) -> Tensor:
+        """Probabilities of all followed objects, each for itself: `[O, H/s, W/s]`, s the network's `mask_stride`."""
+        network = self.model.network
+        readout = self.memory.read(features.key[0], self.object_ids)
+        logits = network.segment(features, readout[None], self._prior).float()
+        if network.logit_stride != network.mask_stride:
+            logits = upsample(logits, network.logit_stride // network.mask_stride)
+        return torch.sigmoid(logits)[0]
+
+    def _to_ids(self, probs: Mapping[int, Tensor], geometry: FrameGeometry) -> np.ndarray:
+        """The likeliest object at each pixel of the frame."""
+        if not probs:
+            return np.zeros((geometry.height, geometry.width), np.uint8)
+        logits = soft_aggregate(torch.stack(list(probs.values())), dim=0)
+        # Relative to the background: one map less to enlarge, and enlarging is linear, so nothing changes.
+        best, index = geometry.to_frame(logits[1:] - logits[:1], self.model.network.mask_stride).max(dim=0)
+        ids = torch.tensor(list(probs), dtype=torch.uint8, device=best.device)
+        out: np.ndarray = torch.where(best > 0, ids[index], 0).cpu().numpy()
+        return out
+
+    def _memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, *, is_given: bool) -> None:
+        """Remember a frame with its object probabilities `[O, H/s, W/s]`, where the memory's rules ask for it."""
+        config = self.memory.config
+        network = self.model.network
+        is_memory_frame = (self.frame_index - self._first_index) % config.memory_interval == 0
+        if not (is_given or is_memory_frame or config.keep_previous or network.uses_prior):
+            return
+        masks = torch.softmax(soft_aggregate(probs, dim=0), dim=0)[1:][None].to(self.model.dtype)
+        value = network.encode_value(frame, features, masks)
+        if network.uses_prior:
+            self._prior = ObjectPrior(value, masks)
+        if is_given or is_memory_frame or config.keep_previous:
+            self.memory.add(
+                features.key[0],
+                None if features.shrinkage is None else features.shrinkage[0],
+                dict(zip(self.object_ids, value[0], strict=True)),
+                is_given=is_given,
+                is_provisional=not is_memory_frame,
+            )
+
+    def _check_frame(self, image: Image) -> FrameGeometry:
+        index = self.frame_index + 1
+        if isinstance(image, Tensor):
+            is_image = image.dim() == 3 and image.shape[0] == 3 and (
+                image.dtype == torch.uint8 or image.is_floating_point()
+            )
+            height, width = image.shape[-2:] if image.dim() >= 2 else (0, 0)
+        else:
+            is_image = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+            height, width = image.shape[:2] if image.ndim >= 2 else (0, 0)
+        if not is_image or height < 1 or width < 1:
+            raise InputError(
+                f"frame {index} is {type(image).__name__} {image.dtype} of shape {tuple(image.shape)}; expected RGB as "
+                "numpy uint8 [H, W, 3], or torch [3, H, W] of uint8 or of floats in 0-1."
+            )
+        if self._geometry is None:
+            self._geometry = FrameGeometry.fit(height, width, self.short_side, self.max_side)
+        elif (self._geometry.height, self._geometry.width) != (height, width):
+            raise InputError(
+                f"frame {index} is {width}x{height} but the video began with "
+                f"{self._geometry.width}x{self._geometry.height}; make a new VideoSegmenter for another size."
+            )
+        return self._geometry
+
+    def _check_masks(
+        self, masks: np.ndarray | None, ids: Sequence[int] | None, geometry: FrameGeometry
+    ) -> list[int]:
+        """The ids that `masks` speaks for."""
+        if masks is None:
+            if ids:
+                raise InputError("object_ids were named without masks; give a mask, all zero if none is in sight.")
+            return []
+        name = f"the mask of frame {self.frame_index + 1}"
+        if masks.dtype != np.uint8:
+            raise InputError(f"{name} is {masks.dtype}; expected uint8 object ids (vos_kd.data.masks.read_mask).")
+        require_size(masks, geometry.height, geometry.width, name)
+        given = list(object_ids(masks) if ids is None else dict.fromkeys(int(i) for i in ids))
+        wrong = [i for i in given if not 0 < i < VOID_ID]
+        if wrong:
+            raise InputError(f"{name} speaks for object {wrong[0]}; ids are 1 to {VOID_ID - 1}.")
+        return given

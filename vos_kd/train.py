@@ -1,0 +1,264 @@
+"""The training recipe, as one readable file and as a command: `python -m vos_kd.train --recipe NAME [--set key=value]`.
+
+On Hugging Face Accelerate: one process by default, several under `accelerate launch`. A run lives in its folder
+(`recipe.json`, `environment.json`, `metrics.jsonl`, `checkpoint.pt`, TensorBoard files); the same command continues it
+exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from vos_kd.distill.adaptive_lr import PLAIN, AdaptiveRate
+from vos_kd.distill.ema import Ema
+from vos_kd.distill.task import OnlineDistillation
+from vos_kd.errors import InputError
+from vos_kd.files import atomic_write
+from vos_kd.modeling.pretrained import load_backbone
+from vos_kd.modeling.registry import get_config
+from vos_kd.modeling.stm import STM
+from vos_kd.recipes import Recipe, get_recipe
+from vos_kd.runtime import environment
+from vos_kd.training.checkpoints import load_checkpoint, save_checkpoint
+from vos_kd.training.feeds import build_feed, validation_batches
+from vos_kd.training.optim import build_optimizer, rate_at, set_rates
+from vos_kd.training.validation import contact_sheet, validate
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 0 when done or stopped by the time limit, 2 for bad input, 130 for Ctrl-C."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        recipe = get_recipe(args.recipe, args.set)
+        finished = train(recipe, args.out or Path("runs") / recipe.name, time_limit=args.time_limit)
+    except InputError as error:
+        log.error("vos_kd.train: error: %s", error)
+        return 2
+    except KeyboardInterrupt:
+        log.info("interrupted; the last checkpoint stays, the same command continues from it")
+        return 130
+    log.info("finished" if finished else "stopped by the time limit; the same command continues")
+    return 0
+
+
+def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
+    """Train, or continue training, in folder `out`.
+
+    Args:
+        recipe: what to do.
+        out: the run's folder.
+        time_limit: seconds after which the run saves everything and stops.
+
+    Returns:
+        Whether all steps are done.
+
+    Raises:
+        InputError: unusable data, another recipe's run in `out`, no room on disk, or too many non-finite steps.
+    """
+    began = time.monotonic()
+    accelerator = Accelerator(mixed_precision=recipe.precision)
+    set_seed(recipe.seed)
+    if accelerator.is_main_process:
+        _prepare_folder(recipe, out)
+    accelerator.wait_for_everyone()
+
+    task = build_task(recipe)
+    optimizer = build_optimizer(task, recipe.optim)
+    ema = Ema(task, recipe.optim.ema)
+    adaptive = AdaptiveRate(recipe.distill.rates)
+    state = load_checkpoint(out / "checkpoint.pt")
+    step = 0
+    if state is not None:
+        step = state.restore(task, optimizer, ema, adaptive)
+        log.info("continuing at step %d", step)
+    task.to(accelerator.device)
+    ema.to(accelerator.device)
+    for name in ("student", "teacher"):
+        if recipe.compile and getattr(task, name) is not None:
+            getattr(task, name).compile_parts()
+    model, optimizer = accelerator.prepare(task, optimizer)
+    feed = build_feed(recipe, accelerator, start=step)
+    held_out = validation_batches(recipe, accelerator)
+    writer = SummaryWriter(str(out), purge_step=step) if accelerator.is_main_process else None
+    meter = Meter()
+    rates = adaptive.rates() if recipe.distill.adaptive_rate else PLAIN
+    bad_steps = 0
+    total = recipe.optim.steps
+    bar = tqdm(total=total, initial=step, unit="step", disable=not accelerator.is_main_process, mininterval=5)
+    try:
+        while step < total:
+            if time_limit is not None and time.monotonic() - began > time_limit:
+                break
+            with meter.waiting():
+                clip = next(feed).to(accelerator.device)
+            _training_mode(task)
+            set_rates(optimizer, rate_at(step, recipe.optim), rates)
+            with accelerator.autocast():
+                losses = model(clip, progress=step / total, distillation=rates.distillation)
+            optimizer.zero_grad(set_to_none=True)
+            accelerator.backward(losses["loss"])
+            norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optim.clip_norm)
+            step += 1
+            if not torch.isfinite(norm):
+                bad_steps += 1
+                meter.skipped += 1
+                _after_bad_step(bad_steps, recipe, step, clip, out)
+            else:
+                bad_steps = 0
+                optimizer.step()
+                ema.update(task)
+                if recipe.distill.adaptive_rate and "teacher" in losses:
+                    rates = adaptive.update(losses["teacher"].item(), losses["student"].item())
+                meter.add(losses, norm)
+            bar.update()
+            is_last = step == total
+            if accelerator.is_main_process and writer is not None:
+                if step % recipe.log_every == 0 or is_last:
+                    row = {"step": step, **meter.take(recipe.data.batch_size), **_named(rates)}
+                    _log(out, writer, row)
+                    bar.set_postfix_str(f"loss {row.get('loss', float('nan')):.3f}")
+                if step % recipe.validate_every == 0 or is_last:
+                    row = {"step": step, **validate(task, ema, held_out, accelerator)}
+                    _log(out, writer, row)
+                    bar.write(json.dumps(row), file=sys.stderr)
+                    contact_sheet(task, ema, held_out[0], accelerator, out / "validation.png")
+                    meter.pause()
+                if step % recipe.save_every == 0 or is_last:
+                    save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
+        if accelerator.is_main_process:
+            save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
+    finally:
+        bar.close()
+        if writer is not None:
+            writer.close()
+    return step >= total
+
+
+def build_task(recipe: Recipe) -> OnlineDistillation:
+    """Networks and train-time parts of a recipe, image encoders filled from their published files where named."""
+    student = STM(get_config(recipe.student).network)
+    teacher = None if recipe.distill.teacher_mode == "none" else STM(get_config(recipe.teacher).network)
+    for network, weights in ((student, recipe.student_encoder), (teacher, recipe.teacher_encoder)):
+        if network is not None and weights is not None:
+            load_backbone(network.backbone, Path(weights))
+    if teacher is not None and recipe.optim.teacher_encoder_lr_scale == 0:
+        teacher.backbone.requires_grad_(False)
+    return OnlineDistillation(student, teacher, recipe.distill).to(memory_format=torch.channels_last)
+
+
+class Meter:
+    """Means since the last look, and where the time went."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+        self._waited = 0.0
+        self._since = time.perf_counter()
+
+    def pause(self) -> None:
+        """Leave out the time since the last `take`: it went into something else than training."""
+        self._reset()
+
+    def waiting(self) -> _Waiting:
+        """Time the block as time spent waiting for data."""
+        return _Waiting(self)
+
+    def add(self, losses: dict[str, Tensor], norm: Tensor) -> None:
+        """Take in a step; stays on the device, so that nothing waits for it."""
+        for name, value in {**losses, "gradient_norm": norm}.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+        self._count += 1
+
+    def take(self, batch_size: int) -> dict[str, float]:
+        """Means and rates since the last call."""
+        seconds = time.perf_counter() - self._since
+        row = {name: float(value) / self._count for name, value in self._sums.items()}
+        row["clips_per_second"] = self._count * batch_size / seconds
+        row["waiting_share"] = self._waited / seconds
+        row["skipped_steps"] = self.skipped
+        self._reset()
+        return row
+
+
+class _Waiting:
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def __enter__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.meter._waited += time.perf_counter() - self.began
+
+
+def _training_mode(task: OnlineDistillation) -> None:
+    """Training mode, but for the image encoders' norms: their published statistics beat those of small batches."""
+    task.train()
+    for network in (task.student, task.teacher):
+        if network is not None:
+            for module in network.backbone.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+    if task.teacher is not None and task.config.teacher_mode == "frozen":
+        task.teacher.eval()
+
+
+def _after_bad_step(bad_steps: int, recipe: Recipe, step: int, clip: object, out: Path) -> None:
+    if bad_steps < recipe.optim.max_bad_steps:
+        return
+    torch.save(tuple(clip), out / "bad_batch.pt")  # type: ignore[arg-type]
+    raise InputError(
+        f"{bad_steps} steps in a row up to step {step} had gradients that are not finite; the last batch is in "
+        f"{out / 'bad_batch.pt'}. Lower optim.lr, or set precision=no."
+    )
+
+
+def _prepare_folder(recipe: Recipe, out: Path) -> None:
+    file = out / "recipe.json"
+    if file.is_file() and file.read_text() != recipe.to_json():
+        raise InputError(f"{out} holds a run of another recipe (see {file}); choose another --out, or delete that one.")
+    atomic_write(file, recipe.to_json())
+    atomic_write(out / "environment.json", json.dumps(environment(), indent=1))
+
+
+def _log(out: Path, writer: SummaryWriter, row: dict[str, float]) -> None:
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    for name, value in row.items():
+        writer.add_scalar(name, value, int(row["step"]))
+
+
+def _named(rates: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip(("rates/teacher", "rates/student", "rates/distillation"), rates, strict=True))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vos_kd.train", description=__doc__.split("\n")[0])
+    parser.add_argument("--recipe", required=True, help="smoke, cpu, gpu or davis-ytvos (vos_kd/recipes.py)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; repeatable")
+    parser.add_argument("--out", type=Path, help="the run's folder; by default runs/RECIPE")
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop cleanly after so long")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

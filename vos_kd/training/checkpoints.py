@@ -1,0 +1,76 @@
+"""The state of a run: saved whole or not at all, read without unpickling anything but tensors and plain values."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from vos_kd.distill.adaptive_lr import AdaptiveRate
+from vos_kd.distill.ema import Ema
+from vos_kd.errors import InputError
+from vos_kd.files import atomic_write
+
+
+class RunState(NamedTuple):
+    """What `save_checkpoint` wrote."""
+
+    path: Path
+    content: dict[str, Any]
+
+    def restore(
+        self, task: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema, adaptive: AdaptiveRate
+    ) -> int:
+        """Put it into the parts of a run and give the number of steps done.
+
+        Raises:
+            InputError: it belongs to another configuration.
+        """
+        try:
+            task.load_state_dict(self.content["task"])
+            optimizer.load_state_dict(self.content["optimizer"])
+            ema.load_state_dict(self.content["ema"])
+            adaptive.load_state_dict(self.content["adaptive"])
+            return int(self.content["step"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{self.path} is of another configuration: {reason} Choose another --out.") from error
+
+
+def save_checkpoint(
+    path: Path, step: int, task: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema, adaptive: AdaptiveRate
+) -> None:
+    """Save everything that the next step depends on; the previous checkpoint stays until this one is whole.
+
+    Raises:
+        InputError: no room on disk; the previous checkpoint is untouched.
+    """
+    buffer = io.BytesIO()
+    content = {
+        "step": step,
+        "task": task.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "ema": ema.state_dict(),
+        "adaptive": adaptive.state_dict(),
+    }
+    torch.save(content, buffer)
+    atomic_write(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> RunState | None:
+    """Read a checkpoint; None where there is none yet.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return RunState(path, torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"checkpoint {path} is damaged ({reason}); remove it to begin again.") from error

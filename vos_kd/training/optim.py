@@ -1,0 +1,63 @@
+"""AdamW for teacher and student together, each with its own rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from vos_kd.distill.adaptive_lr import Rates
+from vos_kd.distill.task import OnlineDistillation
+from vos_kd.recipes import OptimConfig
+
+
+def build_optimizer(task: OnlineDistillation, config: OptimConfig) -> torch.optim.AdamW:
+    """One group for each role and kind of parameter; norms and biases are not decayed.
+
+    Each group carries its `role` (`teacher`, `student` or `parts`) and its `scale` of the learning rate.
+    """
+    scales = {
+        "student.backbone": ("student", config.encoder_lr_scale),
+        "student": ("student", 1.0),
+        "teacher.backbone": ("teacher", config.teacher_encoder_lr_scale),
+        "teacher": ("teacher", config.teacher_lr_scale),
+        "student_adaptor": ("parts", 1.0),
+        "teacher_adaptor": ("parts", 1.0),
+        "discriminator": ("parts", 0.2),  # slower than what it judges, or it wins at once
+    }
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad:
+            first, second = name.split(".")[:2]
+            key = f"{first}.{second}" if second == "backbone" else first
+            groups.setdefault((key, parameter.dim() > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": config.weight_decay if is_decayed else 0.0,
+                "role": scales[key][0],
+                "scale": scales[key][1],
+            }
+            for (key, is_decayed), parameters in groups.items()
+        ],
+        lr=config.lr,
+    )
+
+
+def rate_at(step: int, config: OptimConfig) -> float:
+    """Learning rate of a step, 0-based: linear warm-up, then a cosine down to `final_lr_share`."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    over = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    low = config.final_lr_share
+    return config.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(over, 1.0))))
+
+
+def set_rates(optimizer: Any, lr: float, rates: Rates) -> None:
+    """Set each group's learning rate from its scale and the adaptive rates."""
+    factors = {"teacher": rates.teacher, "student": rates.student, "parts": 1.0}
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["scale"] * factors[group["role"]]
