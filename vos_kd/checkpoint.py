@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from vos_kd.modeling.stcn_import import import_stcn_checkpoint
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 HUB_FILE = "model.safetensors"
 FORMAT = "vos-kd/1"
+HEADER = "vos_kd"
 
 
 def load_model(source: str | Path, *, device: str | None = None, dtype: str | None = None) -> Model:
@@ -90,7 +92,9 @@ def save_weights(
         half[name] = value.detach().cpu().contiguous().to(torch.float16 if value.is_floating_point() else value.dtype)
         if not torch.isfinite(half[name]).all():
             raise InputError(f"weight {name} is not finite in half precision; these weights cannot be saved.")
-    header = {"format": FORMAT, "config": config.to_json(), **(notes or {})}
+    content = {"format": FORMAT, "config": json.loads(config.to_json()), "notes": dict(notes or {})}
+    # One entry: safetensors writes several in random order, and equal weights shall be equal files.
+    header = {HEADER: json.dumps(content, sort_keys=True)}
     with atomic_path(path) as partial:
         try:
             save_file(half, partial, metadata=header)
@@ -106,11 +110,7 @@ def read_weights(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                found = header.get("format", "none")
-                raise InputError(f"{path} has format {found!r}; expected {FORMAT!r}, as vos_kd.checkpoint writes it.")
-            config = ModelConfig.from_json(header.get("config", ""))
+            config = _config_of((file.metadata() or {}).get(HEADER, "{}"), path)
             return config, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a readable safetensors file ({error}); copy or download it again.") from error
@@ -140,6 +140,17 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _config_of(header: str, path: Path) -> ModelConfig:
+    try:
+        content = json.loads(header)
+        found = content.get("format", "none")
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise InputError(f"{path} has a damaged header ({error}); copy or download it again.") from error
+    if found != FORMAT:
+        raise InputError(f"{path} has format {found!r}; expected {FORMAT!r}, as vos_kd.checkpoint writes it.")
+    return ModelConfig.from_json(json.dumps(content.get("config")))
 
 
 def _read_stcn(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:

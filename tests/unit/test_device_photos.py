@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from vos_kd.data import device_rendering
+from vos_kd.data import device_rendering, warps
 from vos_kd.data.clips import PhotoClips, collate, keep_visible
 from vos_kd.data.device_photos import DeviceClips, DevicePhotos
 from vos_kd.data.photos import PhotoSet, open_photos
@@ -79,6 +81,20 @@ def test_scenes_are_those_of_photo_clips(photos: PhotoSet, device_photos: Device
     scene = scenes_of(device_photos, 1)[0]
     sample = PhotoClips(photos, 3, SIZE).sample(np.random.default_rng([4, 0]))
     np.testing.assert_array_equal(sample.images, render(scene, photos.read)[0])
+
+
+def test_motion_blur_is_that_of_the_processor(photos: PhotoSet, device_photos: DevicePhotos) -> None:
+    scene = scenes_of(device_photos, 1)[0]
+    kernels = warps.streak_kernels(np.array([[0.0, 0.0], [10.0, 2.0], [20.0, 4.0]]), 1.0)
+    sharp, blurred = (
+        replace(scene, layers=tuple(replace(layer, kernels=k) for layer in scene.layers)) for k in (None, kernels)
+    )
+    expected = torch.from_numpy(render(blurred, photos.read)[0]).permute(0, 3, 1, 2).int()
+    clips = DeviceClips(device_photos)
+    error = (clips.render([blurred]).images[0].int() - expected).abs().float().mean()
+    effect = (clips.render([sharp]).images[0].int() - expected).abs().float().mean()
+    assert error < 1.5
+    assert effect > 2 * error
 
 
 def test_scenes_come_in_streams(device_photos: DevicePhotos) -> None:

@@ -150,13 +150,13 @@ def full_map(coarse: np.ndarray, size: Size) -> np.ndarray:
 def look_up(image: np.ndarray, at: np.ndarray, border: int = cv2.BORDER_REFLECT) -> np.ndarray:
     """Pixels of a uint8 image `[h, w, C]` at positions `[H, W, 2]`, bilinear, mirrored beyond it unless told."""
     # OpenCV's type stubs do not know that the second map may be missing.
-    return cv2.remap(image, at, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload, no-any-return]
+    return cv2.remap(image, at, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
 
 
 def look_up_ids(mask: np.ndarray, at: np.ndarray, beyond: int) -> np.ndarray:
     """Ids of a uint8 mask `[h, w]` at the pixels nearest to positions `[H, W, 2]`, `beyond` outside of it."""
     border = cv2.BORDER_CONSTANT
-    return cv2.remap(mask, at, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond)  # type: ignore[call-overload, no-any-return]
+    return cv2.remap(mask, at, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond)  # type: ignore[call-overload]
 
 
 def streak_kernels(positions: np.ndarray, shutter: float) -> np.ndarray:
