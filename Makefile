@@ -5,6 +5,7 @@
 
 PY := .venv/bin/python
 CODE := vos_kd evaluation leaderboard $(wildcard app.py)
+EXAMPLE := outputs/example
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 help:  ## List these targets
@@ -12,6 +13,8 @@ help:  ## List these targets
 
 demo:  ## Install, then segment a bundled example clip with student and teacher
 	@.ci/set-up requirements.txt
+	$(PY) -m vos_kd.data.synthetic twins --out $(EXAMPLE)/clip
+	$(PY) -m vos_kd.segment $(EXAMPLE)/clip/frames --mask $(EXAMPLE)/clip/masks/00000.png --model student,teacher --out $(EXAMPLE)/result
 
 # One thread a worker: torch's own threads would fight over the cores that the workers fill.
 test: lint  ## Install, then every check: lint, types, imports, tests

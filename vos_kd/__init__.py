@@ -1,8 +1,8 @@
 """Lightweight video object segmentation: a small space-time-memory student, distilled online from its teacher.
 
-    model = vos_kd.load_model("student")
-    segmenter = vos_kd.VideoSegmenter(model)
-    for mask in segmenter.segment(frames, {0: first_mask}): ...
+model = vos_kd.load_model("student")
+segmenter = vos_kd.VideoSegmenter(model)
+for mask in segmenter.segment(frames, {0: first_mask}): ...
 """
 
 from __future__ import annotations

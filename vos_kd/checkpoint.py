@@ -34,7 +34,9 @@ FORMAT = "vos-kd/1"
 HEADER = "vos_kd"
 
 
-def load_model(source: str | Path, *, device: str | None = None, dtype: str | None = None) -> Model:
+def load_model(
+    source: str | Path, *, device: str | None = None, dtype: str | None = None, random_weights: bool = False
+) -> Model:
     """Load a model ready to run.
 
     Args:
@@ -42,10 +44,14 @@ def load_model(source: str | Path, *, device: str | None = None, dtype: str | No
             hub's local cache is used from there without asking the network; bundled models and files never ask it.
         device: `cpu`, `cuda`, `mps`, ...; by default the best there is.
         dtype: `float32`, `bfloat16` or `float16`; by default the fastest that keeps the masks.
+        random_weights: take a registry name's network as it is built: for speed and cost, which need no weights.
 
     Raises:
         InputError: unknown name, no weights for it, file missing, damaged or of another model, hub out of reach.
     """
+    if random_weights:
+        config = get_config(str(source))
+        return prepare_model(build_model(config), config, device=device, dtype=dtype)
     path = find_weights(source)
     config, state = _read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path)
     network = build_model(config)

@@ -99,12 +99,8 @@ class VideoSegmenter:
 
         network = self.model.network
         frame = geometry.network_input(image, network.image_mean, self.model.device, self.model.dtype)
-        features = network.encode_key(frame)
-        predicted = [i for i in self.object_ids if i not in given]
-        probs = {}
-        if self.object_ids:
-            all_probs = self._predict(features)
-            probs = {i: all_probs[self.object_ids.index(i)] for i in predicted}
+        features, all_probs = self.look(frame)
+        probs = {i: p for i, p in zip(self.object_ids, all_probs, strict=True) if i not in given}
         out = self._to_ids(probs, geometry)
         if masks is not None and given:
             shown = np.isin(masks, given)
@@ -113,7 +109,7 @@ class VideoSegmenter:
             free = 1 - given_probs.sum(0).clamp(max=1)
             probs = {i: p * free for i, p in probs.items()} | dict(zip(given, given_probs, strict=True))
             self.object_ids += [i for i in given if i not in self.object_ids]
-        self._memorize(frame, features, torch.stack([probs[i] for i in self.object_ids]), is_given=bool(given))
+        self.memorize(frame, features, torch.stack([probs[i] for i in self.object_ids]), is_given=bool(given))
         return out
 
     def drop(self, object_id: int) -> None:
@@ -132,27 +128,29 @@ class VideoSegmenter:
         del self.object_ids[index]
         self.memory.drop(object_id)
 
-    def _predict(self, features: FrameFeatures) -> Tensor:
-        """Probabilities of all followed objects, each for itself: `[O, H/s, W/s]`, s the network's `mask_stride`."""
+    # `look` and `memorize` are all that the network does for a frame; what benchmarks call "network only".
+
+    def look(self, frame: Tensor) -> tuple[FrameFeatures, Tensor]:
+        """Encode a frame and find the followed objects in it.
+
+        Args:
+            frame: `[1, 3, H, W]` as `FrameGeometry.network_input` gives it.
+
+        Returns:
+            The frame's features, and the probabilities of the followed objects, each for itself: float32
+            `[O, H/s, W/s]`, s the network's `mask_stride`; O may be 0.
+        """
         network = self.model.network
+        features = network.encode_key(frame)
+        if not self.object_ids:
+            return features, frame.new_zeros(0)
         readout = self.memory.read(features.key[0], self.object_ids)
         logits = network.segment(features, readout[None], self._prior).float()
         if network.logit_stride != network.mask_stride:
             logits = upsample(logits, network.logit_stride // network.mask_stride)
-        return torch.sigmoid(logits)[0]
+        return features, torch.sigmoid(logits)[0]
 
-    def _to_ids(self, probs: Mapping[int, Tensor], geometry: FrameGeometry) -> np.ndarray:
-        """The likeliest object at each pixel of the frame."""
-        if not probs:
-            return np.zeros((geometry.height, geometry.width), np.uint8)
-        logits = soft_aggregate(torch.stack(list(probs.values())), dim=0)
-        # Relative to the background: one map less to enlarge, and enlarging is linear, so nothing changes.
-        best, index = geometry.to_frame(logits[1:] - logits[:1], self.model.network.mask_stride).max(dim=0)
-        ids = torch.tensor(list(probs), dtype=torch.uint8, device=best.device)
-        out: np.ndarray = torch.where(best > 0, ids[index], 0).cpu().numpy()
-        return out
-
-    def _memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, *, is_given: bool) -> None:
+    def memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, *, is_given: bool) -> None:
         """Remember a frame with its object probabilities `[O, H/s, W/s]`, where the memory's rules ask for it."""
         config = self.memory.config
         network = self.model.network
@@ -172,11 +170,22 @@ class VideoSegmenter:
                 is_provisional=not is_memory_frame,
             )
 
+    def _to_ids(self, probs: Mapping[int, Tensor], geometry: FrameGeometry) -> np.ndarray:
+        """The likeliest object at each pixel of the frame."""
+        if not probs:
+            return np.zeros((geometry.height, geometry.width), np.uint8)
+        logits = soft_aggregate(torch.stack(list(probs.values())), dim=0)
+        # Relative to the background: one map less to enlarge, and enlarging is linear, so nothing changes.
+        best, index = geometry.to_frame(logits[1:] - logits[:1], self.model.network.mask_stride).max(dim=0)
+        ids = torch.tensor(list(probs), dtype=torch.uint8, device=best.device)
+        out: np.ndarray = torch.where(best > 0, ids[index], 0).cpu().numpy()
+        return out
+
     def _check_frame(self, image: Image) -> FrameGeometry:
         index = self.frame_index + 1
         if isinstance(image, Tensor):
-            is_image = image.dim() == 3 and image.shape[0] == 3 and (
-                image.dtype == torch.uint8 or image.is_floating_point()
+            is_image = (
+                image.dim() == 3 and image.shape[0] == 3 and (image.dtype == torch.uint8 or image.is_floating_point())
             )
             height, width = image.shape[-2:] if image.dim() >= 2 else (0, 0)
         else:
@@ -196,9 +205,7 @@ class VideoSegmenter:
             )
         return self._geometry
 
-    def _check_masks(
-        self, masks: np.ndarray | None, ids: Sequence[int] | None, geometry: FrameGeometry
-    ) -> list[int]:
+    def _check_masks(self, masks: np.ndarray | None, ids: Sequence[int] | None, geometry: FrameGeometry) -> list[int]:
         """The ids that `masks` speaks for."""
         if masks is None:
             if ids:

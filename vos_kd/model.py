@@ -49,7 +49,8 @@ def prepare_model(
     parameters = count_parameters(network)
     network.eval().requires_grad_(False)
     fold_batch_norm(network)  # before the cast: folding multiplies weights, and bfloat16 has 8 bits
-    network.to(device=where, dtype=precision, memory_format=torch.channels_last)
+    network.to(device=where, dtype=precision)
+    network.to(memory_format=torch.channels_last)
     return Model(config, network, where, precision, parameters, weights_sha256)
 
 

@@ -12,7 +12,6 @@ for a whole one.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import queue
 import re
@@ -33,19 +32,15 @@ from vos_kd.files import atomic_write
 from vos_kd.overlay import draw_overlay
 from vos_kd.video_io import VideoWriter
 
-log = logging.getLogger(__name__)
-
 FORMAT = "vos-kd-segment/1"
 MANIFEST = "manifest.json"
-IDENTITY = ("clip", "masks", "models", "options")
-"""Entries of a manifest that say what was run; where they are equal, two runs have equal masks."""
 
 Manifest = dict[str, Any]
 P = ParamSpec("P")
 
 
 class RunFolder:
-    """The folder of one run: never half of one run and half of another."""
+    """The folder of one run: never part of one run and part of another."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,50 +51,61 @@ class RunFolder:
         Raises:
             InputError: it cannot; names the part of the path that stands in the way.
         """
-        there = next(p for p in (self.path.absolute(), *self.path.absolute().parents) if p.exists() or p.is_symlink())
+        there = next(p for p in (self.path.absolute(), *self.path.absolute().parents) if os.path.lexists(p))
         if not there.is_dir():
             raise InputError(f"cannot write to {self.path}: {there} is not a folder. Choose another place with --out.")
         if not os.access(there, os.W_OK | os.X_OK):
             raise InputError(f"cannot write to {self.path}: no permission in {there}. Choose another place with --out.")
 
-    def require_free(self, manifest: Manifest, *, overwrite: bool) -> None:
-        """Check that writing the run of `manifest` here takes nothing away that was not asked for.
+    def require_free(self, inputs: Mapping[str, object], *, overwrite: bool) -> None:
+        """Check that writing a run here takes nothing away that was not asked for.
 
-        A run of the same models on the same clip with the same masks and options may be repeated in place.
+        A run of the same inputs may be repeated in place.
+
+        Args:
+            inputs: the new run's entry of that name in its manifest.
+            overwrite: whether a run of other inputs may be replaced.
 
         Raises:
-            InputError: the folder holds another run and `overwrite` is false, or files that are not of a run.
+            InputError: the folder holds a run of other inputs and `overwrite` is false, or files that are not of a run.
         """
-        if not self.path.exists() or not any(self.path.iterdir()):
+        if not self.path.is_dir() or not any(self.path.iterdir()):
             return
         old = self._read_manifest()
         if old is None:
             raise InputError(f"{self.path} is not empty and holds no {MANIFEST} of a run; choose another --out.")
-        # Through JSON, where tuples are lists and paths text.
-        new = json.loads(json.dumps(manifest))
-        changed = [name for name in IDENTITY if _identity(old, name) != _identity(new, name)]
+        new = json.loads(json.dumps(inputs))  # as the old ones were read: tuples are lists there
+        changed = [name for name in new if old["inputs"].get(name) != new[name]]
         if changed and not overwrite:
             raise InputError(
                 f"{self.path} holds a run with other {' and '.join(changed)}; "
-                "choose another --out, or replace it with --overwrite."
+                "choose another --out, or replace that run with --overwrite."
             )
 
     def clear(self) -> None:
-        """Remove the files of an earlier run, and no others."""
+        """Remove the files of an earlier run, and no others.
+
+        Raises:
+            InputError: one of them cannot be removed.
+        """
         old = self._read_manifest()
         if old is None:
             return
+        labels = [model["label"] for model in old["inputs"]["models"]]
         patterns = ["side_by_side.mp4", ".partial-*"]
-        for label in (model["label"] for model in old["models"]):
-            patterns += [f"{label}/overlay.mp4", f"{label}/.partial-*"]
-            patterns += [f"{label}/Annotations/*/*.png", f"{label}/Annotations/*/.partial-*"]
-        # The manifest last: as long as anything is left, it says whose it is.
-        for pattern in (*patterns, MANIFEST):
-            for path in sorted(self.path.glob(pattern)):
+        for label in labels:
+            patterns += [f"{label}/{name}" for name in ("overlay.mp4", ".partial-*")]
+            patterns += [f"{label}/Annotations/*/{name}" for name in ("*.png", ".partial-*")]
+        # The manifest last: while anything of the run is left, it says what that is.
+        try:
+            for path in [path for pattern in (*patterns, MANIFEST) for path in self.path.glob(pattern)]:
                 path.unlink()
-        for label in (model["label"] for model in old["models"]):
-            for folder in (*self.path.glob(f"{label}/Annotations/*"), self.path / label / "Annotations", self.path / label):
-                with suppress(OSError):  # not empty: something of the user's own is in it
+        except OSError as error:
+            raise InputError(f"cannot replace the run in {self.path}: {error}. Choose another --out.") from error
+        for label in labels:
+            top = self.path / label
+            for folder in (*top.glob("Annotations/*"), top / "Annotations", top):
+                with suppress(OSError):  # not empty: something of the user's own is in it, and stays
                     folder.rmdir()
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -111,35 +117,130 @@ class RunFolder:
         atomic_write(self.path / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
     def _read_manifest(self) -> Manifest | None:
-        """The manifest of the run in this folder; None where there is none, or not one of ours."""
+        """The manifest of the run in this folder; None where there is none, or none that `clear` could trust."""
         try:
-            old = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
-            is_ours = old["format"] == FORMAT and all(_is_label(model["label"]) for model in old["models"])
+            old: Manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+            labels = [model["label"] for model in old["inputs"]["models"]]
+            is_ours = old["format"] == FORMAT and all(re.fullmatch(r"\w[\w.-]*", label) for label in labels)
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return old if is_ours else None
 
 
-def _is_label(text: object) -> bool:
-    """Whether a folder name can be trusted to stay inside its folder; `clear` deletes in it."""
-    return isinstance(text, str) and re.fullmatch(r"\w[\w.-]*", text) is not None
-
-
-def model_labels(sources: Sequence[str], names: Sequence[str]) -> list[str]:
+def model_labels(sources: Sequence[str]) -> list[str]:
     """A short, distinct name of each model, good for a folder.
 
     Args:
         sources: as for `vos_kd.load_model`.
-        names: registry names, which are labels as they are.
 
-    >>> model_labels(["student", "runs/a/student.safetensors", "me/vos@1f3"], ["student"])
+    >>> model_labels(["student", "runs/a/student.safetensors", "me/vos@1f3"])
     ['student', 'student-2', 'me-vos-1f3']
     """
     labels: list[str] = []
     for source in sources:
         is_file = Path(source).suffix in (".safetensors", ".pth", ".pt")
-        label = source if source in names else re.sub(r"[^\w.-]+", "-", Path(source).stem if is_file else source)
-        label = label.strip("-.") or "model"
-        count = sum(re.fullmatch(rf"{re.escape(label)}(-\d+)?", other) is not None for other in labels)
-        labels.append(f"{label}-{count + 1}" if count else label)
+        stem = re.sub(r"[^\w.-]+", "-", Path(source).stem if is_file else source).lstrip(".-") or "model"
+        label, count = stem, 1
+        while label in labels:
+            count += 1
+            label = f"{stem}-{count}"
+        labels.append(label)
     return labels
+
+
+class ResultFiles:
+    """Writes what models found in one clip, frame by frame; the videos get their final names when all went well."""
+
+    def __init__(self, folder: Path, labels: Sequence[str], clip_name: str, fps: float, *, with_overlay: bool) -> None:
+        self.annotations = {label: folder / label / "Annotations" / clip_name for label in labels}
+        self.overlays = {label: folder / label / "overlay.mp4" for label in labels} if with_overlay else {}
+        self.side_by_side = folder / "side_by_side.mp4" if with_overlay and len(labels) > 1 else None
+        self.frames = 0
+        """Frames whose files are all written."""
+        self.seconds = 0.0
+        """Spent in `write`."""
+        self._fps = fps
+        self._videos: dict[Path, VideoWriter] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        for path in (*self.overlays.values(), *filter(None, [self.side_by_side])):
+            self._videos[path] = self._stack.enter_context(VideoWriter(path, self._fps))
+        return self
+
+    def __exit__(self, *exception: Any) -> bool | None:
+        return self._stack.__exit__(*exception)
+
+    def write(self, name: str, image: np.ndarray, masks: Mapping[str, np.ndarray]) -> None:
+        """Write one frame.
+
+        Args:
+            name: of the PNGs, without suffix.
+            image: RGB uint8 `[H, W, 3]`.
+            masks: label -> uint8 `[H, W]` of object ids.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        began = time.perf_counter()
+        for label, folder in self.annotations.items():
+            write_mask(folder / f"{name}.png", masks[label])
+        drawn = {label: draw_overlay(image, masks[label]) for label in self.overlays}
+        for label, path in self.overlays.items():
+            self._videos[path].write(drawn[label])
+        if self.side_by_side:
+            self._videos[self.side_by_side].write(np.hstack([with_title(drawn[label], label) for label in drawn]))
+        self.frames += 1
+        self.seconds += time.perf_counter() - began
+
+
+def with_title(image: np.ndarray, title: str) -> np.ndarray:
+    """An image `[H, W, 3]` under a dark band with a title: `[H + band, W, 3]`; the band is an even number of rows."""
+    height, width = image.shape[:2]
+    band = np.full((max(16, height // 32 * 2), width, 3), 32, np.uint8)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (text_width, text_height), _ = cv2.getTextSize(title, font, 1.0, 1)
+    scale = min(0.6 * band.shape[0] / text_height, 0.9 * width / text_width)
+    origin = (round(0.05 * width), round((band.shape[0] + scale * text_height) / 2))
+    cv2.putText(band, title, origin, font, scale, (255, 255, 255), max(1, round(scale)), cv2.LINE_AA)
+    return np.vstack([band, image])
+
+
+class Background(Generic[P]):
+    """Calls a function in a thread of its own, in the order asked for, so that encoding overlaps the network.
+
+    At most `limit` calls wait; then asking waits too, so memory stays flat. After a call has failed, no more are made;
+    its exception comes out of the next `__call__`, or of the end of the `with` block.
+    """
+
+    def __init__(self, function: Callable[P, None], limit: int = 4) -> None:
+        self._function = function
+        self._calls: queue.Queue[Callable[[], None] | None] = queue.Queue(limit)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="vos-kd-writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Ask for a call."""
+        if self._error is not None:
+            raise self._error
+        self._calls.put(lambda: self._function(*args, **kwargs))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._calls.put(None)
+        self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            if self._error is None:
+                try:
+                    call()
+                except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+                    self._error = error

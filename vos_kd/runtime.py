@@ -27,7 +27,9 @@ def pick_device(name: str | None = None) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises each of them for a missing one
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here: {reason} Leave --device out to have one chosen.") from error
+        raise InputError(
+            f"device {name!r} cannot be used here: {reason} Leave --device out to have one chosen."
+        ) from error
     return device
 
 

@@ -86,6 +86,8 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
     if state is not None:
         step = state.restore(task, optimizer, ema, adaptive)
         log.info("continuing at step %d", step)
+        if accelerator.is_main_process:
+            _forget_rows_after(step, out / "metrics.jsonl")
     task.to(accelerator.device)
     ema.to(accelerator.device)
     for name in ("student", "teacher"):
@@ -240,6 +242,12 @@ def _prepare_folder(recipe: Recipe, out: Path) -> None:
     atomic_write(out / "environment.json", json.dumps(environment(), indent=1))
 
 
+def _forget_rows_after(step: int, file: Path) -> None:
+    """Drop what was logged between the last checkpoint and the end of the interrupted run: it comes again."""
+    rows = file.read_text().splitlines() if file.is_file() else []
+    atomic_write(file, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= step))
+
+
 def _log(out: Path, writer: SummaryWriter, row: dict[str, float]) -> None:
     with (out / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")
@@ -254,7 +262,9 @@ def _named(rates: tuple[float, float, float]) -> dict[str, float]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vos_kd.train", description=__doc__.split("\n")[0])
     parser.add_argument("--recipe", required=True, help="smoke, cpu, gpu or davis-ytvos (vos_kd/recipes.py)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; repeatable")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; repeatable"
+    )
     parser.add_argument("--out", type=Path, help="the run's folder; by default runs/RECIPE")
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop cleanly after so long")
     return parser

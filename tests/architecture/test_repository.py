@@ -6,6 +6,7 @@ import importlib
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -156,3 +157,12 @@ def test_licence_is_apache() -> None:
 def test_console_scripts_resolve(command: str, target: str) -> None:
     module, _, function = target.partition(":")
     assert callable(getattr(importlib.import_module(module), function)), command
+
+
+def test_readme_lists_the_options_there_are() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "vos_kd.segment", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `--")]
+    assert set(re.findall(r"--[a-z-]+", " ".join(table))) == set(re.findall(r"--[a-z-]+", shown)) - {"--help"}

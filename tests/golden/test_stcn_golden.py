@@ -8,6 +8,7 @@ frames 0 and 2 are memorised, each query reads its best 20 positions. The figure
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from vos_kd.config import PRESETS
+from vos_kd.inference import VideoSegmenter
+from vos_kd.model import Model
 from vos_kd.modeling.aggregation import soft_aggregate
 from vos_kd.modeling.memory import MemoryBank
 from vos_kd.modeling.network import FrameFeatures
@@ -191,3 +194,28 @@ def test_operations_are_the_published_ones() -> None:
     assert gflops["key"] + compressed == pytest.approx(71.4, abs=0.06)
     assert gflops["segment"] - compressed == pytest.approx(217.0 - 18.1, abs=0.1)
     assert gflops["value"] == pytest.approx(85.6, abs=0.06)
+
+
+def test_the_whole_path_agrees_too(network: STCN, frames: Tensor, golden: dict[str, np.ndarray]) -> None:
+    """The same clip through `VideoSegmenter`, which decides by itself what to memorise and how to pad and enlarge."""
+    seen: list[Tensor] = []
+
+    class Watched(VideoSegmenter):
+        def look(self, frame: Tensor) -> tuple[FrameFeatures, Tensor]:
+            features, probs = super().look(frame)
+            seen.append(probs)
+            return features, probs
+
+    config = PRESETS["stcn_r50"]
+    model = Model(config, network, torch.device("cpu"), torch.float32, 54_434_180, None)
+    segmenter = Watched(model, memory=replace(config.memory, memory_interval=2))
+    masks = MADE["make_clip"]()[1][:, 0]
+    given = (masks * np.array([1, 2]).reshape(2, 1, 1)).sum(0).astype(np.uint8)
+    got = [segmenter.step(frame, given if t == 0 else None) for t, frame in enumerate(frames)]
+    for t in (1, 2, 3):
+        np.testing.assert_allclose(seen[t].numpy(), golden[f"object_prob_{t}"].squeeze(1), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(got[0], given)
+    best = np.sort(golden["aggregated_3"].squeeze(), axis=0)
+    is_sure = best[-1] - best[-2] > 1e-3
+    np.testing.assert_array_equal(got[3][is_sure], golden["aggregated_3"].squeeze().argmax(0)[is_sure])
+    assert is_sure.mean() > 0.9

@@ -103,7 +103,7 @@ def test_sources_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         load_model("studnt")
     with pytest.raises(InputError, match="is not there"):
         load_model(tmp_path / "missing.safetensors")
-    with pytest.raises(InputError, match="no weights are bundled for 'stcn_r50'; give a public STCN .pth"):
+    with pytest.raises(InputError, match=r"no weights are bundled for 'stcn_r50'; give a public STCN \.pth"):
         load_model("stcn_r50")
     with pytest.raises(InputError, match="has no revision; pin one as someone/model@COMMIT"):
         load_model("someone/model")

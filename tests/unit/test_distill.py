@@ -70,7 +70,9 @@ def test_logit_distillation_is_the_scaled_divergence() -> None:
     student, teacher = random(1, 3, 1, 1), random(1, 3, 1, 1, seed=1)
     p, q = (teacher / 2).softmax(1), (student / 2).softmax(1)
     expected = 4 * float((p * (p / q).log()).sum())
-    assert float(losses.logit_distillation(student, teacher, torch.ones(1, 1, 1), 2.0)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.logit_distillation(student, teacher, torch.ones(1, 1, 1), 2.0)) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_the_hardest_pixels_are_kept() -> None:
@@ -95,7 +97,7 @@ def test_the_hardest_pixels_are_kept() -> None:
         lambda x, w: losses.affinity_distillation(x[:, 0].softmax(-1), random(2, 6, 6).softmax(-1), w[:, :, 0]),
     ],
 )
-def test_invalid_positions_have_no_part_in_value_or_gradient(loss) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_invalid_positions_have_no_part_in_value_or_gradient(loss) -> None:  # type: ignore[no-untyped-def]
     valid = torch.ones(2, 6, 6)
     valid[:, :3] = 0
     x = random(2, 3, 6, 6).requires_grad_()
@@ -231,9 +233,7 @@ def test_the_adversarial_loss_waits() -> None:
     assert float(early["loss"]) == pytest.approx(
         float(early["student"] + early["distill/adaptors"] + early["distill/discriminator"]), rel=1e-5
     )
-    assert float(late["loss"]) > float(
-        late["student"] + late["distill/adaptors"] + late["distill/discriminator"]
-    )
+    assert float(late["loss"]) > float(late["student"] + late["distill/adaptors"] + late["distill/discriminator"])
 
 
 def test_the_teacher_gets_its_task_gradient_and_no_other() -> None:

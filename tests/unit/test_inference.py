@@ -15,7 +15,7 @@ from vos_kd.modeling.network import FrameFeatures, ObjectPrior, STMNetwork
 
 
 class ColourNetwork(STMNetwork):
-    """Keys are mean colours; a value is the object's mask at stride 16; logits say where the readout is above a half."""
+    """Keys are mean colours; a value is the mask at stride 16; logits say where the readout is above a half."""
 
     key_dim = 3
     value_dim = 1

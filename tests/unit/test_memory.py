@@ -69,7 +69,12 @@ def bank(**settings: object) -> MemoryBank:
 
 
 def add(
-    memory_bank: MemoryBank, number: int, ids: tuple[int, ...] = (1,), *, is_given: bool = False, is_provisional: bool = False
+    memory_bank: MemoryBank,
+    number: int,
+    ids: tuple[int, ...] = (1,),
+    *,
+    is_given: bool = False,
+    is_provisional: bool = False,
 ) -> None:
     values = {i: torch.full((3, 2, 2), float(10 * number + i)) for i in ids}
     memory_bank.add(random(4, 2, 2, seed=number), None, values, is_given=is_given, is_provisional=is_provisional)

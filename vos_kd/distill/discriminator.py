@@ -22,5 +22,6 @@ class Discriminator(nn.Sequential):
         )
 
     def forward(self, feature: Tensor) -> Tensor:
+        """Scores without their channel dimension."""
         scores: Tensor = super().forward(feature)
         return scores.squeeze(1)

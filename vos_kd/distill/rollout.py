@@ -45,7 +45,8 @@ def rollout(network: STM, images: Tensor, first_masks: Tensor, object_valid: Ten
     owner = object_valid.nonzero()[:, 0]  # [M]
 
     masks = F.avg_pool2d(first_masks, network.mask_stride)  # [B, O, H/s, W/s]
-    values, keys = [], []
+    values: list[Tensor] = []
+    keys: list[MemoryKeys] = []
     logits, affinities, fused = [], [], []
     for t in range(frames):
         if t > 0:
@@ -70,7 +71,12 @@ def rollout(network: STM, images: Tensor, first_masks: Tensor, object_valid: Ten
 
 def _frame(features: FrameFeatures, batch: int, t: int) -> FrameFeatures:
     """Frame t of features that were computed for all frames at once."""
-    return FrameFeatures(*(None if f is None else f.unflatten(0, (batch, -1))[:, t] for f in features))
+
+    def pick(feature: Tensor) -> Tensor:
+        return feature.unflatten(0, (batch, -1))[:, t]
+
+    shrinkage = None if features.shrinkage is None else pick(features.shrinkage)
+    return FrameFeatures(pick(features.key), shrinkage, pick(features.f16), pick(features.f8), pick(features.f4))
 
 
 def _keys(features: FrameFeatures) -> MemoryKeys:

@@ -30,6 +30,7 @@ class SmoothBlock(nn.Module):
             self.smooth.weight.copy_(torch.outer(line, line).expand_as(self.smooth.weight))
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors `[N, width, h, w]` and object logits `[N, h, w]`, both float32."""
         x = F.relu(self.norm(self.smooth(self.reduce(feature))))
         x = F.normalize(self.expand(x).float(), dim=1)
         # Unit vectors hold logits to -|w| ... |w|; the scale gives the head room from the start.

@@ -168,10 +168,10 @@ class OnlineDistillation(nn.Module):
             masks, weight = self._object_targets(targets, valid16, student.logits.shape[1])
             z_s, mask_s = self.student_adaptor(student.fused.flatten(0, 1))
             z_t, mask_t = self.teacher_adaptor(teacher.fused.detach().flatten(0, 1))
-            out["distill/adaptors"] = sum(
-                losses.masked_mean(F.binary_cross_entropy_with_logits(m.float(), masks, reduction="none"), weight)
-                for m in (mask_s, mask_t)
+            each_pixel = F.binary_cross_entropy_with_logits(
+                torch.stack([mask_s, mask_t]).float(), masks.expand(2, *masks.shape), reduction="none"
             )
+            out["distill/adaptors"] = 2 * losses.masked_mean(each_pixel, weight.expand(2, *weight.shape))
             own = own + out["distill/adaptors"]
             on_object = weight * (0.2 + masks)  # foreground first, but not alone: the student must not light up around
             if config.feature_weight:
@@ -190,7 +190,7 @@ class OnlineDistillation(nn.Module):
 
     @staticmethod
     def _object_targets(targets: Targets, valid16: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """Masks and validity at stride 16 of the objects that exist, in the order of `Rollout.fused`: `[M*(T-1), h, w]`."""
+        """Masks and validity at stride 16, both `[M*(T-1), h, w]`, of what exists, in the order of `Rollout.fused`."""
         by_clip = F.avg_pool2d(targets.masks, STRIDE).unflatten(0, (-1, frames)).transpose(1, 2)  # [B, O, T-1, h, w]
         object_valid = targets.object_valid.unflatten(0, (-1, frames))[:, 0]
         weight = valid16.unflatten(0, (-1, 1, frames)).expand_as(by_clip)

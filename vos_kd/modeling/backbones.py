@@ -53,6 +53,7 @@ class MobileBackbone(Backbone):
         self.channels = (last[4]["num_chs"], last[8]["num_chs"], last[16]["num_chs"])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """RGB in 0-1 `[B, 3, H, W]` to `(f4, f8, f16)`."""
         x = self.stem(self.normalise(image))
         f4 = self.stages[0](x)
         f8 = self.stages[1](f4)
@@ -75,6 +76,7 @@ class TinyViTBackbone(Backbone):
         self.channels = (dims[0], dims[1], dims[3])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """RGB in 0-1 `[B, 3, H, W]` to `(f4, f8, f16)`."""
         f4 = self.stages[0](self.patch_embed(self.normalise(image)))
         f8 = self.stages[1](f4)
         return f4, f8, self.stages[3](self.stages[2](f8))

@@ -18,7 +18,8 @@ class KeyProjection(nn.Module):
 
     def __init__(self, in_channels: int, key_dim: int) -> None:
         super().__init__()
-        # The norm gives keys unit scale whatever the encoder's: with larger ones softmax starts one-hot and learns nothing.
+        # The norm gives keys unit scale whatever the encoder's: larger ones start the softmax one-hot, and it learns
+        # nothing.
         self.key_and_shrinkage = ConvNorm(in_channels, key_dim + 1, 3)
 
     def forward(self, f16: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Convolution blocks of the student (depthwise-separable) and the teacher (full), with one shape: norm, ReLU, residual."""
+"""Convolution blocks of the student (depthwise-separable) and the teacher (full): norm, ReLU, residual."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Conv(nn.Module):
             self.layers = nn.Sequential(depthwise, ConvNorm(in_channels, out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, in, H, W]` to `[B, out, H/stride, W/stride]`."""
         out: Tensor = self.layers(x)
         return out
 
@@ -50,6 +51,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if in_channels == out_channels else ConvNorm(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[B, in, H, W]` to `[B, out, H, W]`."""
         out: Tensor = F.relu(self.shortcut(x) + self.conv2(F.relu(self.conv1(x))))
         return out
 

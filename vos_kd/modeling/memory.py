@@ -50,8 +50,8 @@ def prepare_keys(key: Tensor, shrinkage: Tensor | None = None) -> MemoryKeys:
 def similarity(memory: MemoryKeys, query: Tensor) -> Tensor:
     """Negative squared L2 distance of keys, as in STCN, up to a term that is equal for all memory positions.
 
-    `S[q, n] = s_n (2 k_n . k_q - ||k_n||^2) / sqrt(CK)`; the left out `-||k_q||^2` falls out of the softmax when s is 1,
-    and with shrinkage (XMem) is part of the definition here: a sharper memory position is also nearer.
+    `S[q, n] = s_n (2 k_n . k_q - ||k_n||^2) / sqrt(CK)`. The left out `-||k_q||^2` falls out of the softmax when all s
+    are 1. Differs from XMem otherwise, where s multiplies it too.
 
     Args:
         memory: keys `[..., N, CK]`, biases `[..., N]`.
@@ -118,10 +118,10 @@ class MemoryBank:
     """The memory of one video.
 
     Two lists of frames, oldest first: `given` (masks came from outside; the first that knows an object is kept for
-    ever) and `recent` (predicted). A frame holds values only for the objects that were tracked when it was stored, so an object
-    reads just the frames that know it; objects that the same frames know share one affinity. The newest recent frame
-    is provisional when `keep_previous` is set: the next frame replaces it unless it fell on the memory interval.
-    Both lists are bounded, so memory and time a frame do not depend on the length of the video.
+    ever) and `recent` (predicted). A frame holds values only for the objects that were followed when it was stored, so
+    an object reads just the frames that know it; objects that the same frames know share one affinity. A frame may be
+    stored as provisional: the next predicted one takes its place. Both lists are bounded, so memory and time a frame do
+    not depend on the length of the video.
     """
 
     def __init__(self, config: MemoryConfig) -> None:

@@ -55,9 +55,7 @@ def _by_order(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, 
     return dict(zip(wanted, state.values(), strict=False))
 
 
-def _by_name(
-    state: dict[str, Tensor], rename: Callable[[str], str], wanted: dict[str, Tensor]
-) -> dict[str, Tensor]:
+def _by_name(state: dict[str, Tensor], rename: Callable[[str], str], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = {rename(name): value for name, value in state.items()}
     return {name: value for name, value in renamed.items() if name in wanted}
 

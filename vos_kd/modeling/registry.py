@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from vos_kd.compat import require_torchvision
 from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.modeling.network import STMNetwork
@@ -33,6 +34,7 @@ def build_model(model: str | ModelConfig) -> STMNetwork:
     Raises:
         InputError: no model of that name.
     """
+    require_torchvision()
     # Imported here, so that listing names and reading configurations needs no image library.
     from vos_kd.modeling.stcn import STCN
     from vos_kd.modeling.stm import STM

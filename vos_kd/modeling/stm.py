@@ -38,21 +38,22 @@ class STM(STMNetwork):
             if config.stff
             else None
         )
-        self.decoder = Decoder(
-            config.value_dim + config.frame_dim, (c4, c8), config.decoder_widths, config.block
-        )
+        self.decoder = Decoder(config.value_dim + config.frame_dim, (c4, c8), config.decoder_widths, config.block)
 
     def encode_key(self, image: Tensor) -> FrameFeatures:
+        """See `STMNetwork.encode_key`."""
         f4, f8, f16 = self.backbone(image)
         key, shrinkage = self.key_projection(f16)
         return FrameFeatures(key, shrinkage, self.frame_projection(f16), f8, f4)
 
     def encode_value(self, image: Tensor, features: FrameFeatures, masks: Tensor) -> Tensor:
+        """See `STMNetwork.encode_value`."""
         others = masks.sum(dim=1, keepdim=True) - masks
         value = self.encode_objects(features, masks.flatten(0, 1), others.flatten(0, 1), _owners(masks))
         return value.unflatten(0, masks.shape[:2])
 
     def segment(self, features: FrameFeatures, readout: Tensor, prior: ObjectPrior | None = None) -> Tensor:
+        """See `STMNetwork.segment`."""
         owner = _owners(readout)
         flat = None if prior is None else ObjectPrior(prior.value.flatten(0, 1), prior.mask.flatten(0, 1))
         fused = self.fuse(features, readout.flatten(0, 1), flat, owner)
@@ -66,9 +67,7 @@ class STM(STMNetwork):
         value: Tensor = self.value_encoder(features.f8, features.f16, masks, others, owner)
         return value
 
-    def fuse(
-        self, features: FrameFeatures, readout: Tensor, prior: ObjectPrior | None, owner: Tensor | None
-    ) -> Tensor:
+    def fuse(self, features: FrameFeatures, readout: Tensor, prior: ObjectPrior | None, owner: Tensor | None) -> Tensor:
         """What the decoder starts from, and what distillation compares: readout and frame feature of each object.
 
         Args:

@@ -22,9 +22,7 @@ class RunState(NamedTuple):
     path: Path
     content: dict[str, Any]
 
-    def restore(
-        self, task: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema, adaptive: AdaptiveRate
-    ) -> int:
+    def restore(self, task: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema, adaptive: AdaptiveRate) -> int:
         """Put it into the parts of a run and give the number of steps done.
 
         Raises:

@@ -50,7 +50,10 @@ def validation_batches(recipe: Recipe, accelerator: Accelerator) -> list[ClipBat
     """The same held-out clips at every validation of every run with this data."""
     data = replace(recipe.data, frames=VALIDATION_FRAMES)
     stream = BatchStream(
-        build_source(data, "validation"), partial(collate, max_objects=data.max_objects), data.batch_size, VALIDATION_SEED
+        build_source(data, "validation"),
+        partial(collate, max_objects=data.max_objects),
+        data.batch_size,
+        VALIDATION_SEED,
     )
     return [stream.batch(n) for n in range(-(-recipe.validation_clips // data.batch_size))]
 

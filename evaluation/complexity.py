@@ -1,0 +1,101 @@
+"""Parameters and FLOPs of a frame, by torch's own counter, with everything that belongs to it named.
+
+`FlopCounterMode` counts 2 for a multiply-add, so GFLOPs are its count and GMACs half of it. What it counts are
+convolutions and matrix products; norms, activations, softmax and resizing are left out, as everywhere in the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vos_kd import load_model
+from vos_kd.modeling.memory import prepare_keys, read_memory
+from vos_kd.modeling.network import STRIDE, ObjectPrior
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Cost of one frame of a model, in GFLOPs (2 for a multiply-add)."""
+
+    model: str
+    params: int
+    height: int
+    width: int
+    objects: int
+    memory_frames: int
+    memory_interval: int
+    """Frames to one memory frame, over which the value encoder is spread; 1 where every frame needs a value."""
+    key: float
+    read: float
+    decode: float
+    value: float
+    """Of one memory frame."""
+
+    @property
+    def gflops(self) -> float:
+        """Per frame, the value encoder amortised."""
+        return self.key + self.read + self.decode + self.value / self.memory_interval
+
+    @property
+    def gmacs(self) -> float:
+        """Multiply-adds per frame, in 1e9."""
+        return self.gflops / 2
+
+    def to_json(self) -> dict[str, float | int | str]:
+        """Everything, with the sums."""
+        return {**asdict(self), "gflops": self.gflops, "gmacs": self.gmacs}
+
+
+def measure_complexity(
+    model: str,
+    *,
+    height: int = 480,
+    width: int = 864,
+    objects: int = 1,
+    memory_frames: int = 6,
+    memory_interval: int = 5,
+) -> Complexity:
+    """Count a registry model's parameters and FLOPs.
+
+    Args:
+        model: a registry name; weights do not matter.
+        height: of the network's input, a multiple of 16.
+        width: likewise.
+        objects: followed objects.
+        memory_frames: frames in memory when the query reads it.
+        memory_interval: frames to one memory frame.
+    """
+    loaded = load_model(model, random_weights=True, device="cpu", dtype="float32")
+    network = loaded.network
+    h, w = height // STRIDE, width // STRIDE
+    image = torch.zeros(1, 3, height, width)
+    masks = torch.zeros(1, objects, height // network.mask_stride, width // network.mask_stride)
+    key = torch.zeros(memory_frames * h * w, network.key_dim)
+    values = torch.zeros(memory_frames * h * w, objects, network.value_dim)
+    query = torch.zeros(h * w, network.key_dim)
+    readout = torch.zeros(1, objects, network.value_dim, h, w)
+    features = network.encode_key(image)
+    return Complexity(
+        model=model,
+        params=loaded.parameters,
+        height=height,
+        width=width,
+        objects=objects,
+        memory_frames=memory_frames,
+        memory_interval=1 if network.uses_prior else memory_interval,
+        key=_gflops(lambda: network.encode_key(image)),
+        read=_gflops(lambda: read_memory(prepare_keys(key), values, query, loaded.config.memory.top_k)),
+        decode=_gflops(lambda: network.segment(features, readout, ObjectPrior(readout, masks))),
+        value=_gflops(lambda: network.encode_value(image, features, masks)),
+    )
+
+
+def _gflops(run: Callable[[], object]) -> float:
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        run()
+    return float(counter.get_total_flops()) / 1e9

@@ -1,0 +1,211 @@
+"""The training command: runs anywhere, resumes exactly, survives a kill in the middle of a save."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vos_kd import train as train_module
+from vos_kd.checkpoint import load_model
+from vos_kd.errors import InputError
+from vos_kd.export_weights import export
+from vos_kd.recipes import get_recipe
+from vos_kd.train import main, train
+from vos_kd.training.checkpoints import load_checkpoint
+
+SMALL = [
+    "data.height=48",
+    "data.width=48",
+    "optim.steps=6",
+    "log_every=1",
+    "save_every=2",
+    "validate_every=6",
+    "validation_clips=2",
+    "precision=no",
+]
+
+
+def small(*settings: str):  # type: ignore[no-untyped-def]
+    return get_recipe("smoke", [*SMALL, *settings])
+
+
+def losses(run: Path) -> dict[int, float]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(small(), run)
+    return run
+
+
+def test_a_run_leaves_all_its_files(whole_run: Path) -> None:
+    assert json.loads((whole_run / "recipe.json").read_text())["name"] == "smoke"
+    assert json.loads((whole_run / "environment.json").read_text())["torch"] == torch.__version__.split("+")[0]
+    assert list(losses(whole_run)) == [1, 2, 3, 4, 5, 6]
+    rows = [json.loads(line) for line in (whole_run / "metrics.jsonl").read_text().splitlines()]
+    validation = rows[-1]
+    assert 0 <= validation["validation/student_j"] <= 1
+    assert 0 <= validation["validation/teacher_j"] <= 1
+    assert rows[0]["clips_per_second"] > 0
+    assert 0 <= rows[0]["waiting_share"] <= 1
+    assert {"student/dice", "distill/logit", "distill/discriminator", "rates/student"} <= set(rows[0])
+    assert (whole_run / "validation.png").stat().st_size > 1000
+    assert list(whole_run.glob("events.out.tfevents*"))
+
+
+def test_a_run_in_slices_has_the_losses_of_a_whole_one(whole_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "sliced"
+    slices = 0
+    while not train(small(), run, time_limit=0.5 + slices):  # each slice gets further
+        slices += 1
+        assert slices < 20
+    assert slices >= 1
+    got, want = losses(run), losses(whole_run)
+    assert got.keys() == want.keys()
+    for step, loss in want.items():
+        assert got[step] == pytest.approx(loss, rel=1e-6), f"step {step}"
+
+
+def test_a_kill_in_the_middle_of_a_save_loses_nothing_but_that_save(whole_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "killed"
+    # The second save stops half-way through writing and waits to be killed.
+    code = f"""
+import os, time
+from pathlib import Path
+from vos_kd import files
+from vos_kd.recipes import get_recipe
+from vos_kd.train import train
+write, saves = Path.write_bytes, 0
+def half(self, data):
+    global saves
+    if len(data) > 100_000:
+        saves += 1
+        if saves == 2:
+            write(self, data[: len(data) // 2])
+            print("half", flush=True)
+            time.sleep(60)
+    return write(self, data)
+Path.write_bytes = half
+train(get_recipe("smoke", {SMALL!r}), Path({str(run)!r}))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path, env=_environment())
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"half\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    state = load_checkpoint(run / "checkpoint.pt")
+    assert state is not None
+    assert state.content["step"] == 2
+    assert train(small(), run)
+    got, want = losses(run), losses(whole_run)
+    assert got[3] == pytest.approx(want[3], rel=1e-6)
+    assert got[6] == pytest.approx(want[6], rel=1e-6)
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6, 6]  # what was logged after the last checkpoint is replaced
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "full"
+    write = Path.write_bytes
+    saves = 0
+
+    def full(self: Path, data: bytes) -> int:
+        nonlocal saves
+        if len(data) > 100_000:
+            saves += 1
+            if saves == 2:
+                write(self, data[:1000])
+                raise OSError(28, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        train(small(), run)
+    state = load_checkpoint(run / "checkpoint.pt")
+    assert state is not None
+    assert state.content["step"] == 2
+    assert not list(run.glob(".partial-*"))
+
+
+def test_another_recipe_in_the_same_folder_is_refused(whole_run: Path) -> None:
+    with pytest.raises(InputError, match="holds a run of another recipe"):
+        train(small("optim.lr=1"), whole_run)
+
+
+def test_a_damaged_checkpoint_is_named(whole_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "damaged"
+    run.mkdir()
+    (run / "checkpoint.pt").write_bytes((whole_run / "checkpoint.pt").read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"checkpoint.pt is damaged .* remove it to begin again"):
+        train(small(), run)
+
+
+def test_steps_that_are_not_finite_are_skipped_counted_and_abort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "nan"
+    forward = train_module.OnlineDistillation.forward
+
+    def broken(self, clip, progress, distillation=1.0):  # type: ignore[no-untyped-def]
+        out = forward(self, clip, progress, distillation)
+        bad = 0.1 < progress < 0.3 or progress > 0.6
+        return {**out, "loss": out["loss"] * float("nan")} if bad else out
+
+    monkeypatch.setattr(train_module.OnlineDistillation, "forward", broken)
+    with pytest.raises(InputError, match=r"2 steps in a row up to step 6 had gradients that are not finite"):
+        train(small("optim.max_bad_steps=2"), run)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["skipped_steps"] for row in rows] == [0, 1, 1, 1, 2]
+    images = torch.load(run / "bad_batch.pt", weights_only=True)[0]
+    assert images.dtype == torch.uint8
+
+
+def test_exported_weights_load_and_carry_no_train_time_part(whole_run: Path, tmp_path: Path) -> None:
+    paths = export(whole_run, "student", tmp_path, "rendered shapes")
+    assert [p.name for p in paths] == ["student_small.safetensors", "student_small.md"]
+    model = load_model(paths[0], device="cpu")
+    names = set(model.network.state_dict())
+    assert not [n for n in names if "adaptor" in n or "discriminator" in n]
+    card = paths[1].read_text()
+    assert f"Parameters: {model.parameters:,}" in card
+    assert model.weights_sha256 is not None
+    assert model.weights_sha256 in card
+    assert "6 steps of 2 clips of 3 frames at 48x48" in card
+    with pytest.raises(InputError, match=r"holds no checkpoint\.pt"):
+        export(tmp_path, "student", tmp_path)
+
+
+def test_the_command_works_from_any_folder_and_names_bad_input(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vos_kd.train"]
+    bad = subprocess.run(
+        [*command, "--recipe", "smok"], cwd=tmp_path, env=_environment(), capture_output=True, text=True
+    )
+    assert bad.returncode == 2
+    assert "no recipe 'smok'; near it: smoke" in bad.stderr
+    assert "Traceback" not in bad.stderr
+    good = [*command, "--recipe", "smoke", *(word for s in SMALL for word in ("--set", s)), "--set", "optim.steps=1"]
+    done = subprocess.run(good, cwd=tmp_path, env=_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "finished" in done.stderr
+    assert (tmp_path / "runs" / "smoke" / "checkpoint.pt").is_file()
+
+
+def test_a_recipe_without_data_says_what_to_give(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert main(["--recipe", "cpu", "--out", str(tmp_path / "x")]) == 2
+    assert "give --set data.photos=" in caplog.text
+
+
+def _environment() -> dict[str, str]:
+    root = str(Path(__file__).parents[2])
+    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}

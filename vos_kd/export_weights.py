@@ -1,0 +1,127 @@
+"""From a training run to deployed weights: `python -m vos_kd.export_weights RUN [--out DIR]`.
+
+Writes the averaged student and teacher in half precision, without Smooth Blocks and Discriminator, and a model card
+beside each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from vos_kd.checkpoint import WEIGHTS_FOLDER, fill, save_weights, sha256
+from vos_kd.config import ModelConfig
+from vos_kd.errors import InputError
+from vos_kd.files import atomic_write
+from vos_kd.model import count_parameters
+from vos_kd.modeling.registry import build_model, get_config
+from vos_kd.training.checkpoints import load_checkpoint
+
+LIMITS_MB = {"student": 5, "teacher": 25}
+"""Plain git files stay small; the page bundles both."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 0 when written, 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m vos_kd.export_weights", description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER, help="by default the package's own weights")
+    parser.add_argument("--only", choices=("student", "teacher"), help="one of the two")
+    parser.add_argument("--data", default="", help="text for the card: what was trained on, and its licences")
+    args = parser.parse_args(argv)
+    try:
+        for role in ("student", "teacher"):
+            if args.only in (None, role):
+                for path in export(args.run, role, args.out, args.data):
+                    sys.stdout.write(f"{path}\n")
+    except InputError as error:
+        sys.stderr.write(f"vos_kd.export_weights: error: {error}\n")
+        return 2
+    return 0
+
+
+def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
+    """Write the averaged weights of a run's student or teacher, and their card.
+
+    Returns:
+        The two files; none where the run had no teacher.
+
+    Raises:
+        InputError: no finished checkpoint in `run`, or the weights do not fit or are too large.
+    """
+    state = load_checkpoint(run / "checkpoint.pt")
+    if state is None:
+        raise InputError(f"{run} holds no checkpoint.pt; expected the folder of a training run.")
+    try:
+        recipe = json.loads((run / "recipe.json").read_text())
+        environment = json.loads((run / "environment.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{run} is not a whole training run: {error}.") from error
+    prefix = f"{role}."
+    averaged = state.content["ema"]["state"]
+    weights = {key.removeprefix(prefix): value for key, value in averaged.items() if key.startswith(prefix)}
+    if not weights:
+        return []
+    config = get_config(recipe[role])
+    network = build_model(config)
+    fill(network, weights, run / "checkpoint.pt")  # says what is wrong if the registry has changed since
+    path = out / f"{config.name}.safetensors"
+    step = int(state.content["step"])
+    save_weights(path, weights, config, {"recipe": recipe["name"], "steps": str(step), "seed": str(recipe["seed"])})
+    size_mb = path.stat().st_size / 1e6
+    if size_mb > LIMITS_MB[role]:
+        path.unlink()
+        raise InputError(f"{path.name} would have {size_mb:.1f} MB; the limit for a {role} is {LIMITS_MB[role]} MB.")
+    card = path.with_suffix(".md")
+    atomic_write(card, _card(config, path, count_parameters(network), recipe, environment, step, data, _last(run)))
+    return [path, card]
+
+
+def _last(run: Path) -> dict[str, float]:
+    """The last validation of a run."""
+    rows = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
+    found: dict[str, float] = {}
+    for row in rows:
+        if any(key.startswith("validation/") for key in row):
+            found = row
+    return found
+
+
+def _card(
+    config: ModelConfig,
+    path: Path,
+    parameters: int,
+    recipe: dict[str, Any],
+    environment: dict[str, Any],
+    step: int,
+    data: str,
+    validation: dict[str, float],
+) -> str:
+    hardware = environment.get("gpu", f"{environment['processor']}, {environment['threads']} threads")
+    clips = recipe["data"]
+    held_out = "".join(
+        f"- Held-out J ({key.removeprefix('validation/').removesuffix('_j')}, {recipe['validation_clips']} clips of 5 "
+        f"frames from photos that training never saw): {value:.3f}\n"
+        for key, value in validation.items()
+        if key.startswith("validation/")
+    )
+    return f"""# {config.name}
+
+{config.description}
+
+- Parameters: {parameters:,}
+- File: `{path.name}`, {path.stat().st_size / 1e6:.1f} MB in half precision, SHA-256 `{sha256(path)}`
+- Trained with: recipe `{recipe["name"]}`, teacher mode `{recipe["distill"]["teacher_mode"]}`, {step:,} steps of \
+{clips["batch_size"]} clips of {clips["frames"]} frames at {clips["width"]}x{clips["height"]}, seed {recipe["seed"]}
+- On: {hardware}; torch {environment["torch"]}
+{held_out}- Data: {data or "see the recipe"}
+
+Weights are averaged over training (decay {recipe["optim"]["ema"]}) and carry none of the train-time parts.
+"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
