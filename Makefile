@@ -13,8 +13,9 @@ help:  ## List these targets
 
 demo:  ## Install, then segment a bundled example clip with student and teacher
 	@.ci/set-up requirements.txt
-	$(PY) -m vos_kd.data.synthetic twins --out $(EXAMPLE)/clip
-	$(PY) -m vos_kd.segment $(EXAMPLE)/clip/frames --mask $(EXAMPLE)/clip/masks/00000.png --model student,teacher --out $(EXAMPLE)/result
+	$(PY) -m vos_kd.data.synthetic twins --out $(EXAMPLE)
+	$(PY) -m vos_kd.segment $(EXAMPLE)/twins.mp4 --mask $(EXAMPLE)/Annotations/twins/00000.png \
+		--model student,teacher --out $(EXAMPLE)/result --overwrite
 
 # One thread a worker: torch's own threads would fight over the cores that the workers fill.
 test: lint  ## Install, then every check: lint, types, imports, tests

@@ -211,12 +211,12 @@ class VideoSegmenter:
             if ids:
                 raise InputError("object_ids were named without masks; give a mask, all zero if none is in sight.")
             return []
-        name = f"the mask of frame {self.frame_index + 1}"
+        name = f"of frame {self.frame_index + 1}"
         if masks.dtype != np.uint8:
-            raise InputError(f"{name} is {masks.dtype}; expected uint8 object ids (vos_kd.data.masks.read_mask).")
+            raise InputError(f"the mask {name} is {masks.dtype}; expected uint8 object ids (vos_kd.data.masks.read_mask).")
         require_size(masks, geometry.height, geometry.width, name)
         given = list(object_ids(masks) if ids is None else dict.fromkeys(int(i) for i in ids))
         wrong = [i for i in given if not 0 < i < VOID_ID]
         if wrong:
-            raise InputError(f"{name} speaks for object {wrong[0]}; ids are 1 to {VOID_ID - 1}.")
+            raise InputError(f"the mask {name} speaks for object {wrong[0]}; ids are 1 to {VOID_ID - 1}.")
         return given

@@ -23,13 +23,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self
 
-import cv2
 import numpy as np
 
 from vos_kd.data.masks import write_mask
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
-from vos_kd.overlay import draw_overlay
+from vos_kd.overlay import draw_overlay, side_by_side
 from vos_kd.video_io import VideoWriter
 
 FORMAT = "vos-kd-segment/1"
@@ -139,7 +138,7 @@ def model_labels(sources: Sequence[str]) -> list[str]:
     labels: list[str] = []
     for source in sources:
         is_file = Path(source).suffix in (".safetensors", ".pth", ".pt")
-        stem = re.sub(r"[^\w.-]+", "-", Path(source).stem if is_file else source).lstrip(".-") or "model"
+        stem = re.sub(r"[^\w.-]+", "-", Path(source).stem if is_file else source).strip(".-") or "model"
         label, count = stem, 1
         while label in labels:
             count += 1
@@ -189,21 +188,9 @@ class ResultFiles:
         for label, path in self.overlays.items():
             self._videos[path].write(drawn[label])
         if self.side_by_side:
-            self._videos[self.side_by_side].write(np.hstack([with_title(drawn[label], label) for label in drawn]))
+            self._videos[self.side_by_side].write(side_by_side(list(drawn.values()), list(drawn)))
         self.frames += 1
         self.seconds += time.perf_counter() - began
-
-
-def with_title(image: np.ndarray, title: str) -> np.ndarray:
-    """An image `[H, W, 3]` under a dark band with a title: `[H + band, W, 3]`; the band is an even number of rows."""
-    height, width = image.shape[:2]
-    band = np.full((max(16, height // 32 * 2), width, 3), 32, np.uint8)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    (text_width, text_height), _ = cv2.getTextSize(title, font, 1.0, 1)
-    scale = min(0.6 * band.shape[0] / text_height, 0.9 * width / text_width)
-    origin = (round(0.05 * width), round((band.shape[0] + scale * text_height) / 2))
-    cv2.putText(band, title, origin, font, scale, (255, 255, 255), max(1, round(scale)), cv2.LINE_AA)
-    return np.vstack([band, image])
 
 
 class Background(Generic[P]):
@@ -239,8 +226,8 @@ class Background(Generic[P]):
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            if self._error is None:
+            if True:
                 try:
                     call()
-                except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+                except BaseException as error:
                     self._error = error

@@ -71,11 +71,15 @@ class Recipe:
     student_encoder: str | None = None
     """File of published image-encoder weights to start from; see `vos_kd.modeling.pretrained`."""
     teacher_encoder: str | None = None
+    student_weights: str | None = None
+    """Whole networks to start from, as `vos_kd.load_model` finds them: `student`, a file, a hub repository."""
+    teacher_weights: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     precision: Literal["bf16", "no"] = "bf16"
     compile: bool = False
+    """Compile the image encoders: pays after some minutes on an accelerator."""
     seed: int = 1
     log_every: int = 20
     validate_every: int = 500
@@ -107,7 +111,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="gpu",
-            data=DataConfig(feed="device", frames=4, height=320, width=320, batch_size=32, workers=0),
+            data=DataConfig(feed="device", frames=4, height=320, width=320, batch_size=32, workers=8),
             optim=OptimConfig(steps=12_000, lr=1e-3, warmup_steps=500, ema=0.9995),
             compile=True,
             validation_clips=128,

@@ -1,10 +1,11 @@
-"""A clip and a mask of one of its frames in, masks and overlay out: `python -m vos_kd.segment CLIP --mask FIRST.png`."""
+"""A clip and a mask of one frame in, masks and overlay out: `python -m vos_kd.segment CLIP --mask FIRST.png`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from vos_kd.errors import InputError
 
 if TYPE_CHECKING:
-    from vos_kd.segment_run import Request
+    from vos_kd.segment_request import Request
 
 PROG = "vos-kd-segment"
 EPILOG = """\
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(argv)
         logging.basicConfig(level=logging.WARNING, format=f"{PROG}: %(message)s", stream=sys.stderr)
         masks = _masks(args)
+        # Threads of the network that wait by spinning take the cores from the encoders, or from whatever else runs,
+        # and the network waits for those: seen at 1.6 s a frame for 0.13 s. Read once, when torch is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         # Here, as torch takes seconds to import, and --help and slips of the pen shall not wait for it.
         from vos_kd.segment_run import run
 
@@ -73,8 +77,8 @@ def summary(manifest: Mapping[str, Any], out: Path) -> str:
     for label, model in manifest["models"].items():
         timing = model["timing"]
         lines.append(
-            f"{label}: {timing['frames']} frames, {timing['fps']:.1f} frames/s on {model['device']} in {model['dtype']} "
-            f"(median {timing['latency_median_ms']:.0f} ms, p95 {timing['latency_p95_ms']:.0f} ms)"
+            f"{label}: {timing['frames']} frames, {timing['fps']:.1f} frames/s on {model['device']} in "
+            f"{model['dtype']} (median {timing['latency_median_ms']:.0f} ms, p95 {timing['latency_p95_ms']:.0f} ms)"
         )
         lines.append(f"  masks         {out / model['annotations']}")
         if model["overlay"]:
@@ -84,8 +88,8 @@ def summary(manifest: Mapping[str, Any], out: Path) -> str:
     lines.append(f"manifest        {out / 'manifest.json'}")
     timings = manifest["timings"]
     lines.append(
-        f"{timings['total_seconds']:.1f} s in all, {timings['frames'] / timings['total_seconds']:.1f} frames/s "
-        f"with decoding ({timings['decode_seconds']:.1f} s) and waiting for files ({timings['write_wait_seconds']:.1f} s)"
+        f"{timings['total_seconds']:.1f} s in all, {timings['frames'] / timings['total_seconds']:.1f} frames/s, with "
+        f"decoding ({timings['decode_seconds']:.1f} s) and waiting for files ({timings['write_wait_seconds']:.1f} s)"
     )
     return "\n".join(lines) + "\n"
 
@@ -162,7 +166,7 @@ def _masks(args: argparse.Namespace) -> dict[int, Path]:
 
 
 def _request(args: argparse.Namespace, masks: Mapping[int, Path]) -> Request:
-    from vos_kd.segment_run import Request, clip_name
+    from vos_kd.segment_request import Request, clip_name
 
     return Request(
         clip=args.clip,

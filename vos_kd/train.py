@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from vos_kd.checkpoint import fill, find_weights, read_weights
 from vos_kd.distill.adaptive_lr import PLAIN, AdaptiveRate
 from vos_kd.distill.ema import Ema
 from vos_kd.distill.task import OnlineDistillation
@@ -90,12 +91,12 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
             _forget_rows_after(step, out / "metrics.jsonl")
     task.to(accelerator.device)
     ema.to(accelerator.device)
-    for name in ("student", "teacher"):
-        if recipe.compile and getattr(task, name) is not None:
-            getattr(task, name).compile_parts()
+    if recipe.compile:
+        for network in filter(None, (task.student, task.teacher)):
+            network.backbone.compile()  # the only part whose shapes stay: the number of objects changes by batch
     model, optimizer = accelerator.prepare(task, optimizer)
     feed = build_feed(recipe, accelerator, start=step)
-    held_out = validation_batches(recipe, accelerator)
+    held_out = validation_batches(recipe)
     writer = SummaryWriter(str(out), purge_step=step) if accelerator.is_main_process else None
     meter = Meter()
     rates = adaptive.rates() if recipe.distill.adaptive_rate else PLAIN
@@ -107,7 +108,7 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
             if time_limit is not None and time.monotonic() - began > time_limit:
                 break
             with meter.waiting():
-                clip = next(feed).to(accelerator.device)
+                clip = next(feed)
             _training_mode(task)
             set_rates(optimizer, rate_at(step, recipe.optim), rates)
             with accelerator.autocast():
@@ -152,12 +153,18 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
 
 
 def build_task(recipe: Recipe) -> OnlineDistillation:
-    """Networks and train-time parts of a recipe, image encoders filled from their published files where named."""
+    """Networks and train-time parts of a recipe, filled from the files that it names."""
     student = STM(get_config(recipe.student).network)
     teacher = None if recipe.distill.teacher_mode == "none" else STM(get_config(recipe.teacher).network)
-    for network, weights in ((student, recipe.student_encoder), (teacher, recipe.teacher_encoder)):
-        if network is not None and weights is not None:
-            load_backbone(network.backbone, Path(weights))
+    for network, encoder, whole in (
+        (student, recipe.student_encoder, recipe.student_weights),
+        (teacher, recipe.teacher_encoder, recipe.teacher_weights),
+    ):
+        if network is not None and encoder is not None:
+            load_backbone(network.backbone, Path(encoder))
+        if network is not None and whole is not None:
+            path = find_weights(whole)
+            fill(network, read_weights(path)[1], path)
     if teacher is not None and recipe.optim.teacher_encoder_lr_scale == 0:
         teacher.backbone.requires_grad_(False)
     return OnlineDistillation(student, teacher, recipe.distill).to(memory_format=torch.channels_last)

@@ -202,7 +202,7 @@ def test_the_command_works_from_any_folder_and_names_bad_input(tmp_path: Path) -
 
 
 def test_a_recipe_without_data_says_what_to_give(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert main(["--recipe", "cpu", "--out", str(tmp_path / "x")]) == 2
+    assert main(["--recipe", "cpu", "--set", "precision=no", "--out", str(tmp_path / "x")]) == 2
     assert "give --set data.photos=" in caplog.text
 
 

@@ -176,7 +176,7 @@ def test_a_smooth_block_gives_unit_vectors_and_starts_as_a_blur() -> None:
     assert logits.shape == (2, 5, 7)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2, 5, 7))
     torch.testing.assert_close(block.smooth.weight.sum((2, 3)), torch.ones(6, 1))
-    assert float(block.smooth.weight[0, 0, 1, 1]) == 0.25
+    assert block.smooth.weight[0, 0, 1, 1].item() == 0.25
 
 
 def test_the_discriminator_scores_patches() -> None:
@@ -230,10 +230,9 @@ def test_every_part_can_be_switched_off() -> None:
 def test_the_adversarial_loss_waits() -> None:
     t = task(teacher_mode="frozen", logit_weight=0.0, affinity_weight=0.0, feature_weight=0.0, adversarial_weight=1.0)
     early, late = t(batch(), 0.05), t(batch(), 0.5)
-    assert float(early["loss"]) == pytest.approx(
-        float(early["student"] + early["distill/adaptors"] + early["distill/discriminator"]), rel=1e-5
-    )
-    assert float(late["loss"]) > float(late["student"] + late["distill/adaptors"] + late["distill/discriminator"])
+    own = ("student", "distill/adaptors", "distill/discriminator")
+    assert early["loss"].item() == pytest.approx(sum(early[name].item() for name in own), rel=1e-5)
+    assert late["loss"].item() > sum(late[name].item() for name in own)
 
 
 def test_the_teacher_gets_its_task_gradient_and_no_other() -> None:

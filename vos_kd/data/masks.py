@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
@@ -76,8 +76,8 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
     - Grey of any depth: the samples are the ids. Black and white alone (0 with 255, or with the largest sample of the
       depth) is a binary mask: white is object 1, not void.
     - Colour in exact colours of the DAVIS palette: their indices. Equal red, green and blue otherwise: as grey.
-    - Transparency: what is fully transparent is background. If all that can be seen has one colour, then the alpha
-      channel is the mask: object 1 where it is at least half opaque.
+    - Transparency: what is fully transparent is background. If all that can be seen has one colour, alpha is the mask:
+      object 1 where it is at least half opaque.
 
     Args:
         data: content of the file.
@@ -87,19 +87,18 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
         uint8 `[H, W]`; it may be empty of objects, see `require_objects`.
 
     Raises:
-        InputError: not a PNG (JPEG and others lose or move ids), damaged, animated, too large, ids above 255, colours
-            that name no object, or the smooth rims of anti-aliasing.
+        InputError: not a PNG, damaged, animated, too large, ids above 255, colours of no object, or smoothed rims.
     """
     colour_type, depth = _check_header(data, name)
-    mode, pixels, ramp = _decode_pixels(data, name)
+    mode, pixels = _decode_pixels(data, name)
     if depth == 16 and colour_type:  # 0 is grey; Pillow drops the low bytes of the others
         raise InputError(f"the mask {name} has 16-bit colours; expected 8 bits. {_ADVICE}.")
-    if mode == "P" and not ramp:
+    if mode in ("LA", "RGBA"):
+        pixels = _without_alpha(pixels, name)
+    if mode == "P":
         mask = pixels
-    elif mode in ("RGB", "RGBA"):
+    elif pixels.ndim == 3:
         mask = _ids_of_colours(pixels, name)
-    elif mode == "LA":
-        mask = _ids_of_colours(np.dstack([pixels[..., :1]] * 3 + [pixels[..., 1:]]), name)
     else:
         # Pillow stretches samples of 2 and 4 bits to 0-255.
         mask = _ids_of_grey(pixels // {2: 85, 4: 17}.get(depth, 1), 2**depth - 1, name)
@@ -179,15 +178,13 @@ def from_one_hot(planes: np.ndarray, object_ids: Sequence[int], void: np.ndarray
         InputError: numbers differ, or two objects claim one pixel.
     """
     if len(planes) != len(object_ids):
-        raise InputError(f"{len(planes)} mask planes for {len(object_ids)} object ids; expected one id for each plane.")
+        raise InputError(f"{len(planes)} mask planes for {len(object_ids)} object ids; expected equal numbers.")
     mask = np.zeros(planes.shape[1:], np.uint8)
     for object_id, plane in zip(object_ids, planes, strict=True):
-        taken = mask[plane]
-        if taken.any():
-            raise InputError(
-                f"objects {taken[taken > 0][0]} and {object_id} share {np.count_nonzero(taken)} pixels; "
-                "expected at most one object for each pixel."
-            )
+        taken = mask[plane & (mask > 0)]
+        if taken.size:
+            shared = f"objects {taken[0]} and {object_id} share {taken.size} pixels"
+            raise InputError(f"{shared}; expected at most one object for each pixel.")
         mask[plane] = object_id
     if void is not None:
         mask[void] = VOID_ID
@@ -215,35 +212,32 @@ def require_objects(mask: np.ndarray, name: str) -> None:
 
 def _check_header(data: bytes, name: str) -> tuple[int, int]:
     """Colour type and bits for each sample of a PNG of acceptable size, before anything is decoded."""
-    if not data:
-        raise InputError(f"the mask {name} is an empty file. Save or copy it again.")
     if not data.startswith(_SIGNATURE):
         kind = next((kind for start, kind in _FOREIGN.items() if data.startswith(start)), None)
         loss = ", whose compression changes ids" if kind in ("JPEG", "WebP") else ""
-        found = f"a {kind} file{loss}" if kind else "no image"
+        found = f"a {kind} file{loss}" if kind else "no image" if data else "an empty file"
         raise InputError(f"the mask {name} is {found}; expected a PNG. {_ADVICE}.")
     if len(data) < 26 or data[12:16] != b"IHDR":
         raise InputError(f"the mask {name} is damaged: its header is not complete. Save or copy it again.")
     width, height, depth, colour_type = struct.unpack(">IIBB", data[16:26])
-    if width * height > MAX_PIXELS:
-        raise InputError(f"the mask {name} says it is {width}x{height}; at most {MAX_PIXELS} pixels are read.")
+    if not 0 < width * height <= MAX_PIXELS:
+        raise InputError(f"the mask {name} says it is {width}x{height}; expected 1 to {MAX_PIXELS} pixels.")
     return colour_type, depth
 
 
-def _decode_pixels(data: bytes, name: str) -> tuple[str, np.ndarray, bool]:
-    """Pillow's mode, the samples, and whether there is a palette that is just the grey ramp."""
+def _decode_pixels(data: bytes, name: str) -> tuple[str, np.ndarray]:
+    """Pillow's mode and the samples."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            frames = getattr(picture, "n_frames", 1)
-            if frames > 1:
-                raise InputError(f"the mask {name} is animated ({frames} frames); expected one image. {_ADVICE}.")
-            pixels = np.array(picture)
-            ramp = picture.mode == "P" and picture.getpalette() == [i for i in range(256) for _ in range(3)]
-            return picture.mode, pixels, ramp
-    except InputError:
-        raise
+            mode, pixels, frames = picture.mode, np.array(picture), getattr(picture, "n_frames", 1)
+            is_ramp = mode == "P" and picture.getpalette() == [i for i in range(256) for _ in range(3)]
     except (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error, zlib.error) as error:
-        raise InputError(f"the mask {name} is damaged ({error}). Save or copy it again.") from error
+        reason = "no readable PNG header" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(f"the mask {name} is damaged ({reason}). Save or copy it again.") from error
+    if frames > 1:
+        raise InputError(f"the mask {name} is animated ({frames} frames); expected one image. {_ADVICE}.")
+    # A grey picture converted to a palette is still one.
+    return "L" if is_ramp else mode, pixels
 
 
 def _ids_of_grey(samples: np.ndarray, white: int, name: str) -> np.ndarray:
@@ -253,35 +247,36 @@ def _ids_of_grey(samples: np.ndarray, white: int, name: str) -> np.ndarray:
         return (samples > 0).astype(np.uint8)
     if largest > VOID_ID:
         row, column = np.argwhere(samples > VOID_ID)[0]
-        raise InputError(
-            f"the mask {name} holds id {samples[row, column]} at row {row}, column {column}; ids go from 1 to "
-            f"{VOID_ID - 1}, and {VOID_ID} is void. Number the objects 1, 2, ..."
-        )
+        where = f"id {samples[row, column]} at row {row}, column {column}"
+        raise InputError(f"the mask {name} holds {where}; expected 1 to {VOID_ID - 1}. Number the objects 1, 2, ...")
     return samples.astype(np.uint8)
 
 
-def _ids_of_colours(pixels: np.ndarray, name: str) -> np.ndarray:
-    """Ids of painted pixels, `[H, W, 3]` or with alpha `[H, W, 4]`."""
-    colours = pixels[..., :3]
-    packed = colours @ _PACK
-    if pixels.shape[2] == 4 and pixels[..., 3].min() < 255:
-        alpha = pixels[..., 3]
-        seen = alpha > 0
-        if not seen.any() or packed[seen].min() == packed[seen].max():
-            return (alpha >= 128).astype(np.uint8)
+def _without_alpha(pixels: np.ndarray, name: str) -> np.ndarray:
+    """Grey `[H, W]` or colours `[H, W, 3]` of pixels with alpha; black and white where alpha is the mask."""
+    alpha, colours = pixels[..., -1], pixels[..., :-1]
+    seen = alpha > 0
+    if alpha.min() < 255:
+        if not seen.any() or (colours[seen] == colours[seen][0]).all():
+            return np.where(alpha >= 128, np.uint8(255), np.uint8(0))
         if np.any(seen & (alpha < 255)):
             raise InputError(f"the mask {name} has several colours and half-transparent pixels. {_NEAREST}")
-        packed = np.where(seen, packed, 0)
-        colours = np.where(seen[..., None], colours, 0)
+    flat = np.where(seen[..., None], colours, 0)
+    return flat if flat.shape[2] == 3 else flat[..., 0]
+
+
+def _ids_of_colours(colours: np.ndarray, name: str) -> np.ndarray:
+    """Ids of painted pixels `[H, W, 3]`."""
+    packed = colours @ _PACK
     found, counts = np.unique(packed, return_counts=True)
     known = palette() @ _PACK
     unknown = ~np.isin(found, known)
     if not unknown.any():
         order = np.argsort(known)
         return order.astype(np.uint8)[np.searchsorted(known, packed, sorter=order)]
-    if np.array_equal(colours.min(axis=2), colours.max(axis=2)):
+    if (colours == colours[..., :1]).all():
         return _ids_of_grey(colours[..., 0], VOID_ID, name)
-    most = int((counts * unknown).argmax())
+    most = (counts * unknown).argmax()
     worst = int(found[most])
     row, column = np.argwhere(packed == worst)[0]
     raise InputError(
@@ -301,8 +296,5 @@ def _refuse_smooth_rims(mask: np.ndarray, name: str) -> None:
     solid = mask[cv2.erode(mask, square) == cv2.dilate(mask, square)]
     stray = sorted(ids - set(object_ids(solid)))
     if len(stray) >= _MANY_STRAY and 2 * len(stray) >= len(ids):
-        shown = ", ".join(map(str, stray[:5]))
-        raise InputError(
-            f"the mask {name} has {len(ids)} ids, of which {len(stray)} are only scattered pixels and thin lines "
-            f"({shown}, ...): it was smoothed. {_NEAREST}"
-        )
+        shown = f"{len(stray)} are only scattered pixels and thin lines ({', '.join(map(str, stray[:5]))}, ...)"
+        raise InputError(f"the mask {name} has {len(ids)} ids, of which {shown}: it was smoothed. {_NEAREST}")

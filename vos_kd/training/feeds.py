@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
-from vos_kd.data.clips import ClipBatch, PhotoClips, collate
+from vos_kd.data.clips import ClipBatch, PhotoClips, collate, concatenate
 from vos_kd.data.davis import davis_sequences
+from vos_kd.data.device_photos import DeviceClips, DevicePhotos
 from vos_kd.data.photos import Part, open_photos
 from vos_kd.data.real_clips import RealClips, VideoSequence
+from vos_kd.data.shapes import ShapeClips
 from vos_kd.data.streams import BatchStream, Mixture, Source
 from vos_kd.data.youtube_vos import youtube_vos_sequences
 from vos_kd.errors import InputError
@@ -25,36 +28,30 @@ VALIDATION_FRAMES = 5
 
 
 def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator[ClipBatch]:
-    """Training batches from number `start` on."""
+    """Training batches from number `start` on, on the accelerator's device."""
     data = recipe.data
-    stream = BatchStream(
-        build_source(data, "train"),
-        partial(collate, max_objects=data.max_objects),
-        data.batch_size,
-        recipe.seed,
-        start=start,
-        rank=accelerator.process_index,
-        ranks=accelerator.num_processes,
-    )
-    loader: DataLoader[ClipBatch] = DataLoader(
-        stream,
-        batch_size=None,
-        num_workers=data.workers,
-        prefetch_factor=4 if data.workers else None,
-        pin_memory=accelerator.device.type == "cuda",
-    )
-    return iter(loader)
+    load = partial(_load, recipe, accelerator, start)
+    if data.feed != "device":
+        mixed = load(build_source(data, "train"), partial(collate, max_objects=data.max_objects), data.batch_size)
+        return (batch.to(accelerator.device) for batch in mixed)
+    # Workers draw what happens in a clip; the device warps the photos for it. Real clips come ready and join there.
+    photos = _photos(data, "train")
+    clips = DeviceClips(DevicePhotos.load(photos, accelerator.device), data.max_objects)
+    real = _real_clips(data, "train")
+    real_clips = round(data.batch_size * data.real_share) if real is not None else 0
+    scenes = load(clips.scenes(data.frames, (data.height, data.width)), list, data.batch_size - real_clips)
+    rendered = (clips.render(batch) for batch in scenes)
+    if real is None or real_clips == 0:
+        return rendered
+    recorded = load(real, partial(collate, max_objects=data.max_objects), real_clips)
+    return (concatenate([a, b.to(accelerator.device)]) for a, b in zip(rendered, recorded, strict=True))
 
 
-def validation_batches(recipe: Recipe, accelerator: Accelerator) -> list[ClipBatch]:
+def validation_batches(recipe: Recipe) -> list[ClipBatch]:
     """The same held-out clips at every validation of every run with this data."""
     data = replace(recipe.data, frames=VALIDATION_FRAMES)
-    stream = BatchStream(
-        build_source(data, "validation"),
-        partial(collate, max_objects=data.max_objects),
-        data.batch_size,
-        VALIDATION_SEED,
-    )
+    source = build_source(data, "validation")
+    stream = BatchStream(source, partial(collate, max_objects=data.max_objects), data.batch_size, VALIDATION_SEED)
     return [stream.batch(n) for n in range(-(-recipe.validation_clips // data.batch_size))]
 
 
@@ -66,27 +63,32 @@ def build_source(data: DataConfig, part: Part) -> Source:
     """
     size = (data.height, data.width)
     if data.feed == "shapes":
-        from vos_kd.data.shapes import ShapeClips
-
         return ShapeClips(data.frames, size, data.max_objects)
-    sources: list[Source] = []
-    weights: list[float] = []
-    if data.photos:
-        photos = open_photos([Path(path) for path in data.photos], part)
-        sources.append(PhotoClips(photos, data.frames, size, data.max_objects))
-        weights.append(1 - data.real_share if data.davis or data.youtube_vos else 1.0)
-    real = [s for root in data.davis for s in _davis(Path(root), part)]
-    real += [s for root in data.youtube_vos for s in youtube_vos_sequences(Path(root), part)]
-    real = [s for s in real if len(s.images) >= data.frames]
-    if real:
-        sources.append(RealClips(real, data.frames, size, data.max_objects, data.max_skip))
-        weights.append(data.real_share)
-    if not sources:
-        raise InputError(
-            "the recipe names no data for training; give --set data.photos=FOLDER_OR_ZIP,... "
-            "(images/ and masks/ inside), --set data.davis=ROOT or --set data.youtube_vos=ROOT."
-        )
-    return Mixture(sources, weights)
+    real = _real_clips(data, part)
+    if not data.photos:
+        if real is None:
+            raise InputError(
+                "the recipe names no data for training; give --set data.photos=FOLDER_OR_ZIP,... (images/ and masks/ "
+                "inside), --set data.davis=ROOT or --set data.youtube_vos=ROOT."
+            )
+        return real
+    synthetic = PhotoClips(_photos(data, part), data.frames, size, data.max_objects)
+    return synthetic if real is None else Mixture([synthetic, real], [1 - data.real_share, data.real_share])
+
+
+def _photos(data: DataConfig, part: Part) -> Any:
+    if not data.photos:
+        raise InputError("the recipe names no photos; give --set data.photos=FOLDER_OR_ZIP,... (images/ and masks/).")
+    return open_photos([Path(path) for path in data.photos], part)
+
+
+def _real_clips(data: DataConfig, part: Part) -> RealClips | None:
+    """Clips of all real trees that the recipe names; None where none is long enough."""
+    videos = [video for root in data.davis for video in _davis(Path(root), part)]
+    videos += [video for root in data.youtube_vos for video in youtube_vos_sequences(Path(root), part)]
+    videos = [video for video in videos if len(video.images) >= data.frames]
+    size = (data.height, data.width)
+    return RealClips(videos, data.frames, size, data.max_objects, data.max_skip) if videos else None
 
 
 def _davis(root: Path, part: Part) -> list[VideoSequence]:
@@ -94,3 +96,28 @@ def _davis(root: Path, part: Part) -> list[VideoSequence]:
     if (root / "ImageSets").is_dir():
         return davis_sequences(root, part=part)
     return davis_sequences(root, image_set=None, resolution=None, part=part)
+
+
+def _load(
+    recipe: Recipe,
+    accelerator: Accelerator,
+    start: int,
+    source: Source,
+    join: Callable[[Sequence[Any]], Any],
+    batch_size: int,
+) -> Iterator[Any]:
+    """Batches of a source in order, made ahead by the recipe's workers."""
+    stream = BatchStream(
+        source,
+        join,
+        batch_size,
+        recipe.seed,
+        start=start,
+        rank=accelerator.process_index,
+        ranks=accelerator.num_processes,
+    )
+    workers = recipe.data.workers
+    loader: DataLoader[Any] = DataLoader(
+        stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+    )
+    return iter(loader)

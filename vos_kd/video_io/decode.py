@@ -127,15 +127,16 @@ class _Orientation(NamedTuple):
 
 
 def _open(path: Path) -> InputContainer:
-    # With the scheme named, a colon in a file's name has no meaning to FFmpeg. Titles in any old encoding must not
-    # keep a clip from being read.
-    return av.open(f"file:{path.resolve()}", options=_CONTAINER_OPTIONS, metadata_errors="replace")
+    # In an absolute path a colon is no URL's. Titles in any old encoding must not keep a clip from being read.
+    return av.open(str(path.resolve()), options=_CONTAINER_OPTIONS, metadata_errors="replace")
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     stream = container.streams.best("video")  # not the cover picture
     if not isinstance(stream, VideoStream):
         raise InputError(f"{path} holds no video, only sound or text; expected a video.")
+    if stream.codec_context is None:  # PyAV's hints do not know of it
+        raise InputError(f"{path} is packed in a way unknown to this FFmpeg. Store it anew, as H.264 for instance.")
     return stream
 
 
@@ -145,8 +146,7 @@ def _decoded(container: InputContainer, stream: VideoStream, limits: ClipLimits)
     # to 64 pixels more on each side.
     decoder.options = {"max_pixels": str(limits.max_pixels + 128 * limits.max_side + 64 * 64)}
     for packet in container.demux(stream):
-        # The packet that ends the stream is empty, and flushes the decoder.
-        yield from decoder.decode(packet if packet.size else None)
+        yield from decoder.decode(packet)  # the last one is empty, and flushes the decoder
 
 
 def _decoder(stream: VideoStream) -> VideoCodecContext:
@@ -165,7 +165,7 @@ def _to_rgb(frame: VideoFrame, converter: VideoReformatter) -> Image:
     has_alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
     # Not rgba: FFmpeg 8 leaves the last columns of it unwritten for some widths, 18 and 66 among them.
     pixel_format = "gbrap" if has_alpha else "rgb24"
-    converted = converter.reformat(frame, format=pixel_format, src_color_range=frame.color_range, threads=1)
+    converted = converter.reformat(frame, format=pixel_format, threads=1)
     pixels = converted.to_ndarray().astype(np.uint8, copy=False)
     if not has_alpha:
         return pixels

@@ -47,6 +47,9 @@ class Part:
     casts_shadow: bool = True
 
 
+Parts = tuple[Part, ...]
+
+
 @dataclass(frozen=True)
 class Shadow:
     """How an actor's shadow falls; lengths in the actor's units."""
@@ -66,7 +69,7 @@ class Actor:
     label: int
     """Id in the masks; 0 hides others without being an object itself."""
     pose: Callable[[float], Pose]
-    parts: tuple[Part, ...]
+    parts: Parts
     shadow: Shadow | None = None
 
 
@@ -133,9 +136,10 @@ def _paint(image: np.ndarray, mask: np.ndarray, part: Part, outline: np.ndarray,
     coverage = cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
     colours = _sample(part.texture, part.extent, pose, pose.angle, window)
     if part.light is not None:
-        light = cv2.cvtColor(_sample(part.light, part.extent, pose, 0.0, window), cv2.COLOR_GRAY2RGB)
-        shine = cv2.subtract(light, np.full(4, 128.0))
-        colours = cv2.add(cv2.multiply(colours, cv2.min(light, np.full(4, 128.0)), scale=1 / 128), shine)
+        light = _sample(part.light, part.extent, pose, 0.0, window)
+        dim = cv2.cvtColor(np.minimum(light, 128), cv2.COLOR_GRAY2RGB)
+        shine = cv2.cvtColor(np.maximum(light, 128) - 128, cv2.COLOR_GRAY2RGB)
+        colours = cv2.add(cv2.multiply(colours, dim, scale=1 / 128), shine)
     blend(image[top:bottom, left:right], colours, coverage)
     mask[top:bottom, left:right][coverage >= 128] = label
 
@@ -174,8 +178,8 @@ def _cast(image: np.ndarray, outlines: list[np.ndarray], pose: Pose, shadow: Sha
     dark = np.zeros((-(-(bottom - top) // _COARSE) + 1, -(-(right - left) // _COARSE) + 1), np.uint8)
     for outline in fallen:
         _fill(dark, (outline - (left, top)) / _COARSE)
-    dark = cv2.GaussianBlur(dark, (0, 0), max(sigma / _COARSE, 0.3), borderType=cv2.BORDER_REPLICATE)
-    full = cv2.resize(dark, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_LINEAR)
+    soft = cv2.GaussianBlur(dark, (0, 0), max(sigma / _COARSE, 0.3), borderType=cv2.BORDER_REPLICATE)
+    full = cv2.resize(soft, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_LINEAR)
     light = cv2.convertScaleAbs(full[: bottom - top, : right - left], alpha=-shadow.strength, beta=255)
     part = image[top:bottom, left:right]
     part[:] = cv2.multiply(part, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)

@@ -24,19 +24,24 @@ def rgb(code: str) -> Colour:
     return red, green, blue
 
 
-def noise(rng: np.random.Generator, height: int, width: int, cell: float, stretch: float = 1.0) -> np.ndarray:
+def floats(values: object) -> np.ndarray:
+    """A float32 array."""
+    return np.asarray(values, np.float32)
+
+
+def noise(rng: np.random.Generator, shape: tuple[int, ...], cell: float, stretch: float = 1.0) -> np.ndarray:
     """Smooth fractal noise: octaves of random grids, each half as coarse and half as strong as the one before.
 
     Args:
         rng: source of randomness.
-        height: of the result.
-        width: of the result.
+        shape: H and W of the result.
         cell: size of the largest features in pixels.
         stretch: how much wider than high the features are.
 
     Returns:
-        float32 `[height, width]`, mean about 0.5, nearly all within 0-1.
+        float32 `[H, W]`, mean about 0.5, nearly all within 0-1.
     """
+    height, width = shape
     total = np.zeros((height, width), np.float32)
     strength = 0.5
     while cell >= 2 and strength > 0.02:
@@ -98,3 +103,19 @@ def ball_light(side: int, extent: float, depth: float = 0.75, gloss: float = 0.3
     facing = np.clip(-0.45 * x - 0.6 * y + 0.66 * z, 0, 1)
     shine = smoothstep(0.93, 1.0, -0.42 * x - 0.5 * y + 0.757 * z)
     return np.asarray(np.clip(128 * (1 - depth + depth * np.sqrt(facing)) + 127 * gloss * shine, 0, 255), np.uint8)
+
+
+def texture_side(scale: float, extent: float = 1.2) -> int:
+    """Side to paint a texture at: twice as fine as it shows at `scale` pixels to a unit; see `finish`."""
+    return 2 * int(np.clip(np.ceil(2 * extent * scale), 8, 900))
+
+
+def finish(image: np.ndarray) -> np.ndarray:
+    """A painted texture in 0-1 to uint8 at half the size, so that hard edges in it become smooth."""
+    return to_uint8(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+
+def plain(side: int, colour: Colour, rng: np.random.Generator, grain: float = 0.12) -> np.ndarray:
+    """A texture of one colour with some noise."""
+    speckle = 1 + grain * (noise(rng, (side, side), side / 6) - 0.5)
+    return finish(floats(colour) * speckle[..., None])
