@@ -11,12 +11,17 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from evaluation import score
+from evaluation import complexity, predict, score, speed
 from evaluation.errors import ProtocolError
 from evaluation.options import Subparsers
 from vos_kd import InputError
 
-COMMANDS: tuple[Callable[[Subparsers], None], ...] = (score.add_parser,)
+COMMANDS: tuple[Callable[[Subparsers], None], ...] = (
+    predict.add_parser,
+    score.add_parser,
+    speed.add_parser,
+    complexity.add_parser,
+)
 _INTERRUPTED = 130
 
 

@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of a frame, by torch's own counter, with everything that belongs to it named.
+"""The command `complexity`: parameters and FLOPs of a frame, with everything that belongs to it named.
 
 `FlopCounterMode` counts 2 for a multiply-add, so GFLOPs are its count and GMACs half of it. What it counts are
 convolutions and matrix products; norms, activations, softmax and resizing are left out, as everywhere in the field.
@@ -6,15 +6,51 @@ convolutions and matrix products; norms, activations, softmax and resizing are l
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vos_kd import load_model
+from evaluation.options import Subparsers, names, positive
+from vos_kd import list_models, load_model
+from vos_kd.files import atomic_write
 from vos_kd.modeling.memory import prepare_keys, read_memory
 from vos_kd.modeling.network import STRIDE, ObjectPrior
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser("complexity", help="parameters and FLOPs", description=__doc__)
+    add = parser.add_argument
+    add("--models", type=names, default=list_models(), metavar="A,B", help="registry names (default: all)")
+    add("--objects", type=positive, default=1, metavar="N", help="followed objects (default: %(default)s)")
+    add("--memory-frames", type=positive, default=6, metavar="N", help="frames read (default: %(default)s)")
+    add("--output", type=Path, metavar="FILE.json", help="where to write the figures")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Count as the command line says: print a table, write the figures."""
+    counted = [
+        measure_complexity(name, objects=arguments.objects, memory_frames=arguments.memory_frames)
+        for name in arguments.models
+    ]
+    sys.stdout.write(
+        f"480x864, {arguments.objects} object(s), {arguments.memory_frames} memory frames read; FlopCounterMode, "
+        "2 FLOPs a multiply-add\n"
+        f"{'model':16} {'parameters':>12} {'GFLOPs':>8} {'GMACs':>8}   key + read + decode + value / frames to one\n"
+    )
+    for c in counted:
+        parts = f"{c.key:.2f} + {c.read:.2f} + {c.decode:.2f} + {c.value:.2f} / {c.memory_interval}"
+        sys.stdout.write(f"{c.model:16} {c.params:12,} {c.gflops:8.2f} {c.gmacs:8.2f}   {parts}\n")
+    if arguments.output:
+        atomic_write(arguments.output, json.dumps([c.to_json() for c in counted], indent=1))
+    return 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +122,7 @@ def measure_complexity(
         width=width,
         objects=objects,
         memory_frames=memory_frames,
-        memory_interval=1 if network.uses_prior else memory_interval,
+        memory_interval=1 if network.uses_prior or loaded.config.memory.keep_previous else memory_interval,
         key=_gflops(lambda: network.encode_key(image)),
         read=_gflops(lambda: read_memory(prepare_keys(key), values, query, loaded.config.memory.top_k)),
         decode=_gflops(lambda: network.segment(features, readout, ObjectPrior(readout, masks))),

@@ -80,14 +80,29 @@ def count_frame(
     >>> counts.intersection, counts.truth, counts.prediction, counts.j
     (2, 4, 4, 0.3333333333333333)
     """
-    for name, mask in (("truth", truth), ("prediction", prediction)):
-        if mask.ndim != 2 or mask.dtype != np.uint8 or mask.shape != truth.shape:
-            raise ValueError(f"{name} is {mask.dtype} {mask.shape}; expected uint8 {truth.shape[:2]}, both alike")
+    _check_alike(truth, prediction)
     if void is not None:
         truth, prediction = (np.where(void, np.uint8(0), mask) for mask in (truth, prediction))
     radius = boundary_tolerance(*truth.shape)
     truth, prediction = _crop(truth, prediction)
-    return [_count_object(_only(truth, n), _only(prediction, n), radius) for n in object_ids]
+    masks = ((_is(truth, object_id), _is(prediction, object_id)) for object_id in object_ids)
+    return [_count(*(_crop(*pair) if len(object_ids) > 1 else pair), radius) for pair in masks]
+
+
+def count_foreground(truth: Mask, prediction: Mask) -> PixelCounts:
+    """Count what J and F need of a single object: all that is not 0.
+
+    Args:
+        truth: uint8 `[H, W]`.
+        prediction: likewise.
+
+    Raises:
+        ValueError: the masks are not uint8 of one shape.
+    """
+    _check_alike(truth, prediction)
+    radius = boundary_tolerance(*truth.shape)
+    truth, prediction = _crop(truth, prediction)
+    return _count((truth > 0).view(np.uint8), (prediction > 0).view(np.uint8), radius)
 
 
 def boundary_tolerance(height: int, width: int) -> int:
@@ -115,8 +130,8 @@ def boundary(mask: Mask) -> Mask:
     return cast("Mask", cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _WINDOW, anchor=(0, 0)))
 
 
-def _count_object(truth: Mask, prediction: Mask, radius: int) -> PixelCounts:
-    truth, prediction = _crop(truth, prediction)
+def _count(truth: Mask, prediction: Mask, radius: int) -> PixelCounts:
+    """Counts of one object from its masks of 0 and 1, which may be cropped."""
     if not truth.size:
         return PixelCounts(0, 0, 0, 0, 0, 0, 0)
     truth_boundary, prediction_boundary = boundary(truth), boundary(prediction)
@@ -152,8 +167,14 @@ def _disk(radius: int) -> list[Mask]:
     return [np.ones(side, np.uint8) for side in sides]
 
 
-def _only(mask: Mask, object_id: int) -> Mask:
+def _is(mask: Mask, object_id: int) -> Mask:
     return np.equal(mask, object_id).view(np.uint8)
+
+
+def _check_alike(truth: Mask, prediction: Mask) -> None:
+    for name, mask in (("truth", truth), ("prediction", prediction)):
+        if mask.ndim != 2 or mask.dtype != np.uint8 or mask.shape != truth.shape:
+            raise ValueError(f"{name} is {mask.dtype} {mask.shape}; expected uint8 {truth.shape[:2]}, both alike")
 
 
 def _crop(truth: Mask, prediction: Mask) -> tuple[Mask, Mask]:

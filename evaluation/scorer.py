@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.errors import ProtocolError
 from evaluation.index_png import present_ids
-from evaluation.jf import Mask, PixelCounts, count_frame
+from evaluation.jf import Mask, PixelCounts, count_foreground, count_frame
 from evaluation.protocols import VOID_ID, Protocol, first_scored, scored_frames
 from evaluation.record import ObjectResult, SequenceResult
 from evaluation.sequences import Sequence, listed, object_ids, prediction_name, read_truth
@@ -83,15 +82,9 @@ class SequenceScorer:
                 "the first true mask."
             )
         truth = self._read(frame)
-        if self._protocol.is_binary:
-            truth, prediction = self._merge_truth(truth), self._merge_prediction(prediction, name)
-        else:
-            if self._protocol.convention == "vos-benchmark":
-                # Objects of any scored frame count, not just those that are given.
-                self._object_ids = tuple(sorted({*self._object_ids, *object_ids(truth)}))
-            self._check_ids(prediction, name)
-        counts = count_frame(truth, prediction, self._object_ids)
-        self._counts[frame] = dict(zip(self._object_ids, counts, strict=True))
+        self._counts[frame] = (self._count_merged if self._protocol.is_binary else self._count_each)(
+            truth, prediction, name
+        )
 
     def result(self) -> SequenceResult:
         """J and F of every object, when all frames are there.
@@ -130,20 +123,25 @@ class SequenceScorer:
         sequence = self._sequence
         return read_truth(sequence.name, frame, sequence.annotation_paths[frame], sequence.size)
 
-    def _merge_truth(self, truth: Mask) -> Mask:
-        return _as_mask((truth > 0) & (truth < VOID_ID) if self._merged_ids else truth > 0)
+    def _count_merged(self, truth: Mask, prediction: Mask, name: str) -> dict[int, PixelCounts]:
+        """All objects as one; the masks may be 0 and 1, or 0 and 255, or have the ids of the first true mask."""
+        if prediction.max() > 1:
+            present = present_ids(prediction)
+            if present[-1] > self._merged_ids and set(present) > {0, VOID_ID}:
+                raise ProtocolError(
+                    f"{name} holds the values {listed(map(str, present))}; expected 0 and 1, or 0 and 255, for there "
+                    f"is one object. {_remedy(present)}"
+                )
+        if self._merged_ids:
+            truth = np.where(truth == VOID_ID, np.uint8(0), truth)
+        return {1: count_foreground(truth, prediction)}
 
-    def _merge_prediction(self, prediction: Mask, name: str) -> Mask:
-        largest = int(prediction.max())
-        if largest <= 1:
-            return prediction
-        present = present_ids(prediction)
-        if present[-1] <= self._merged_ids or set(present) <= {0, VOID_ID}:
-            return _as_mask(prediction > 0)
-        raise ProtocolError(
-            f"{name} holds the values {listed(map(str, present))}; expected 0 and 1, or 0 and 255, for there is one "
-            f"object. {_remedy(present)}"
-        )
+    def _count_each(self, truth: Mask, prediction: Mask, name: str) -> dict[int, PixelCounts]:
+        if self._protocol.convention == "vos-benchmark":
+            # Objects of any scored frame count, not just those that are given.
+            self._object_ids = tuple(sorted({*self._object_ids, *object_ids(truth)}))
+        self._check_ids(prediction, name)
+        return dict(zip(self._object_ids, count_frame(truth, prediction, self._object_ids), strict=True))
 
     def _check_ids(self, prediction: Mask, name: str) -> None:
         if self._object_ids[-1] == len(self._object_ids) and prediction.max() <= len(self._object_ids):
@@ -181,7 +179,3 @@ def _remedy(ids: Collection[int]) -> str:
     if len(ids) >= _MANY:
         return "So many are the rims of a smoothed or grey picture: threshold it, and scale with nearest-neighbour."
     return "Objects keep the ids of the first true mask."
-
-
-def _as_mask(mask: NDArray[np.bool_]) -> Mask:
-    return mask.view(np.uint8)

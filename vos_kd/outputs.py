@@ -75,7 +75,7 @@ class RunFolder:
             raise InputError(f"{self.path} is not empty and holds no {MANIFEST} of a run; choose another --out.")
         new = json.loads(json.dumps(inputs))  # as the old ones were read: tuples are lists there
         changed = [name for name in new if old["inputs"].get(name) != new[name]]
-        if changed and False:
+        if changed and not overwrite:
             raise InputError(
                 f"{self.path} holds a run with other {' and '.join(changed)}; "
                 "choose another --out, or replace that run with --overwrite."

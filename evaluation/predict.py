@@ -1,0 +1,98 @@
+"""The command `predict`: models over a data set, to PNGs in the layout that `score` reads."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from evaluation.datasets import Sequence, load_dataset
+from evaluation.errors import ProtocolError
+from evaluation.options import Subparsers, add_dataset_options, names, positive
+from evaluation.sequences import read_truth
+from vos_kd import VideoSegmenter, load_model
+from vos_kd.data.masks import VOID_ID, write_mask
+from vos_kd.model import Model
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser("predict", help="masks of models for a data set", description=__doc__)
+    add_dataset_options(parser)
+    add = parser.add_argument
+    add("--models", type=names, required=True, metavar="A,B", help="registry names, weight files or hub repositories")
+    add("--results", type=Path, required=True, metavar="DIR", help="gets MODEL/SEQUENCE/FRAME.png; finished ones stay")
+    add("--short-side", type=positive, metavar="PIXELS", help="segment larger frames at this size")
+    add("--device", help="cpu, cuda, mps; by default the best there is")
+    add("--dtype", help="float32, bfloat16 or float16; by default the fastest that keeps the masks")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict as the command line says; sequences whose masks are all there are left as they are."""
+    dataset = load_dataset(
+        arguments.dataset,
+        arguments.root,
+        split=arguments.split,
+        resolution=arguments.resolution,
+        sequences=arguments.sequences,
+        limit=arguments.limit,
+    )
+    frames = sum(len(sequence.frames) for sequence in dataset.sequences)
+    with tqdm(total=frames * len(arguments.models), desc="predict", unit=" frames", disable=None) as bar:
+        for name in arguments.models:
+            model = load_model(name, device=arguments.device, dtype=arguments.dtype)
+            for sequence in dataset.sequences:
+                folder = arguments.results / Path(name).stem / sequence.name
+                if all((folder / f"{frame}.png").is_file() for frame in sequence.submitted):
+                    bar.update(len(sequence.frames))
+                else:
+                    is_binary = dataset.name == "davis2016"
+                    predict_sequence(model, sequence, folder, arguments.short_side, is_binary, bar.update)
+    return 0
+
+
+def predict_sequence(
+    model: Model,
+    sequence: Sequence,
+    folder: Path,
+    short_side: int | None,
+    is_binary: bool,
+    on_frame: Callable[[], object],
+) -> None:
+    """Follow a sequence's objects from the frames in which they are given, and write the masks that are asked for.
+
+    Args:
+        model: to run.
+        sequence: with images.
+        folder: gets FRAME.png, palette PNGs of object ids.
+        short_side: working size, see `VideoSegmenter`.
+        is_binary: whether whatever is not 0 in a truth mask is object 1, as in DAVIS-2016.
+        on_frame: called after every frame.
+
+    Raises:
+        ProtocolError: an image cannot be decoded or is not as large as the masks.
+    """
+    segmenter = VideoSegmenter(model, short_side=short_side)
+    for frame, path in zip(sequence.frames, sequence.frame_paths, strict=True):
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if image is None or image.shape[:2] != sequence.size:
+            found = "cannot be decoded" if image is None else f"is {image.shape[1]}x{image.shape[0]}"
+            raise ProtocolError(
+                f"the image of sequence {sequence.name!r}, frame {frame!r} ({path}) {found}; "
+                f"expected {sequence.size[1]}x{sequence.size[0]}, as the masks are."
+            )
+        given = [object_id for object_id, first in sequence.first_frames.items() if first == frame]
+        mask = None
+        if given:
+            truth = read_truth(sequence.name, frame, sequence.annotation_paths[frame], sequence.size)
+            truth = (truth > 0).astype(np.uint8) if is_binary else truth
+            mask = np.where(np.isin(truth, [*given, VOID_ID]), truth, 0).astype(np.uint8)
+        out = segmenter.step(image, mask, given or None)
+        if frame in sequence.submitted:
+            write_mask(folder / f"{frame}.png", out)
+        on_frame()

@@ -1,0 +1,121 @@
+"""The commands of the evaluation that run models: complexity, speed, predict and then score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from evaluation.cli import main
+from evaluation.complexity import measure_complexity
+from evaluation.throughput import endurance
+from vos_kd import build_model, load_model
+from vos_kd.checkpoint import save_weights
+from vos_kd.config import PRESETS
+from vos_kd.data.masks import read_mask, write_mask
+from vos_kd.data.synthetic import render_clip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, build_model("student_small").state_dict(), PRESETS["student_small"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def davis(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DAVIS tree of two sequences of synthetic frames."""
+    root = tmp_path_factory.mktemp("davis")
+    for name in ("fish", "twins"):
+        clip = render_clip(name, frames=5, height=48, width=80)
+        for index, (image, mask) in enumerate(zip(clip.images, clip.masks, strict=True)):
+            file = root / "JPEGImages" / "480p" / name / f"{index:05d}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), image[..., ::-1])
+            write_mask(root / "Annotations" / "480p" / name / f"{index:05d}.png", mask)
+    (root / "ImageSets" / "2017").mkdir(parents=True)
+    (root / "ImageSets" / "2017" / "val.txt").write_text("fish\ntwins\n")
+    return root
+
+
+def test_the_yardstick_costs_what_is_published() -> None:
+    stcn = measure_complexity("stcn_r50")
+    assert stcn.params == 54_434_180
+    assert stcn.gflops == pytest.approx(305.5, abs=0.1)
+    assert stcn.gmacs == pytest.approx(152.8, abs=0.1)
+
+
+def test_the_student_costs_at_most_a_thirtieth_of_it() -> None:
+    student, stcn = measure_complexity("student"), measure_complexity("stcn_r50")
+    assert student.memory_frames == stcn.memory_frames == 6
+    assert student.gflops <= stcn.gflops / 30
+    assert student.memory_interval == 1  # it needs a value for every frame, and that is counted
+    assert student.params <= 1_350_000
+
+
+def test_stff_is_a_small_part_of_the_student() -> None:
+    with_stff, without = measure_complexity("student"), measure_complexity("student_no_stff")
+    assert 0 < with_stff.decode - without.decode < 0.05 * with_stff.gflops
+
+
+def test_a_further_object_costs_little() -> None:
+    one, two = (measure_complexity("student", objects=n) for n in (1, 2))
+    assert two.gflops - one.gflops < 0.4 * one.gflops
+
+
+def test_complexity_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "c.json"
+    assert main(["complexity", "--models", "student_small,student", "--output", str(out)]) == 0
+    rows = json.loads(out.read_text())
+    assert [row["model"] for row in rows] == ["student_small", "student"]
+    assert rows[1]["gflops"] == pytest.approx(2 * rows[1]["gmacs"])
+    assert f"{rows[1]['params']:,}" in capsys.readouterr().out
+    assert main(["complexity", "--models", "studnt"]) == 2
+    assert "Did you mean 'student'" in capsys.readouterr().err
+
+
+def test_speed_command_writes_its_figures(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "s.json"
+    command = ["speed", "--models", f"student_small,{weights}", "--size", "64x96", "--objects", "1,2"]
+    assert main([*command, "--frames", "3", "--warm-up", "2", "--output", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    model = figures["models"]["student_small"]
+    latency = model["latency_ms"]
+    assert 0 < latency["network"]["p5"] <= latency["network"]["median"] <= latency["network"]["p95"]
+    assert latency["network"]["median"] < latency["end_to_end"]["median"]
+    assert model["fps_network"] > model["fps_end_to_end"] > 0
+    assert model["params"] == 306_939
+    assert model["gmacs"] == pytest.approx(measure_complexity("student_small").gmacs)
+    assert [row["objects"] for row in figures["by_objects"]] == [1, 2]
+    assert figures["environment"]["threads"] == torch.get_num_threads()
+    assert "x   1.0" in capsys.readouterr().out
+
+
+def test_memory_holds_as_many_frames_after_a_long_clip_as_after_a_short_one() -> None:
+    model = load_model("student_small", random_weights=True, device="cpu")
+    rows = list(endurance(model, frames=60, every=20, height=48, width=64))
+    assert [row["frame"] for row in rows] == [20, 40, 60]
+    assert rows[2]["resident_mib"] < 1.03 * rows[0]["resident_mib"]
+
+
+def test_predicted_masks_are_scored(
+    tmp_path: Path, davis: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--dataset", "davis2017", "--root", str(davis), "--split", "val"]
+    assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path)]) == 0
+    first = read_mask(tmp_path / "tiny" / "fish" / "00000.png")
+    np.testing.assert_array_equal(first, read_mask(davis / "Annotations" / "480p" / "fish" / "00000.png"))
+    assert len(list((tmp_path / "tiny").glob("*/*.png"))) == 10
+    record = tmp_path / "record.json"
+    assert main(["score", *data, "--results", str(tmp_path / "tiny"), "--output", str(record)]) == 0
+    assert "J&F" in capsys.readouterr().out
+    # What is there is left as it is: with the model's file gone there is nothing to run it with.
+    touched = (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns
+    assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path)]) == 0
+    assert (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns == touched
