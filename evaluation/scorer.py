@@ -127,7 +127,7 @@ class SequenceScorer:
         """All objects as one; the masks may be 0 and 1, or 0 and 255, or have the ids of the first true mask."""
         if prediction.max() > 1:
             present = present_ids(prediction)
-            if present[-1] > self._merged_ids and set(present) > {0, VOID_ID}:
+            if present[-1] > self._merged_ids and not set(present) <= {0, VOID_ID}:
                 raise ProtocolError(
                     f"{name} holds the values {listed(map(str, present))}; expected 0 and 1, or 0 and 255, for there "
                     f"is one object. {_remedy(present)}"
