@@ -17,8 +17,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluation.options import Subparsers, names, positive
+from evaluation.results import write_text
 from vos_kd import list_models, load_model
-from vos_kd.files import atomic_write
 from vos_kd.modeling.memory import prepare_keys, read_memory
 from vos_kd.modeling.network import STRIDE, ObjectPrior
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         parts = f"{c.key:.2f} + {c.read:.2f} + {c.decode:.2f} + {c.value:.2f} / {c.memory_interval}"
         sys.stdout.write(f"{c.model:16} {c.params:12,} {c.gflops:8.2f} {c.gmacs:8.2f}   {parts}\n")
     if arguments.output:
-        atomic_write(arguments.output, json.dumps([c.to_json() for c in counted], indent=1))
+        write_text(json.dumps([c.to_json() for c in counted], indent=1), arguments.output)
     return 0
 
 

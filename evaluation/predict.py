@@ -13,10 +13,9 @@ from tqdm import tqdm
 from evaluation.datasets import Sequence, load_dataset
 from evaluation.errors import ProtocolError
 from evaluation.options import Subparsers, add_dataset_options, names, positive
+from evaluation.protocols import VOID_ID
 from evaluation.sequences import read_truth
-from vos_kd import VideoSegmenter, load_model
-from vos_kd.data.masks import VOID_ID, write_mask
-from vos_kd.model import Model
+from vos_kd import Model, VideoSegmenter, load_model, write_mask
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -55,6 +55,15 @@ def save(record: Record, path: Path) -> None:
     """
     data = to_json(record)
     parse(data, str(path))
+    write_text(_text(data), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        ProtocolError: it cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +71,7 @@ def save(record: Record, path: Path) -> None:
         partial = Path(name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(_text(data))
+                file.write(text)
             partial.chmod(0o644)  # mkstemp makes files private
             partial.replace(path)
         finally:

@@ -15,10 +15,9 @@ from evaluation import provenance
 from evaluation.complexity import measure_complexity
 from evaluation.errors import ProtocolError
 from evaluation.options import Subparsers, names, positive
+from evaluation.results import write_text
 from evaluation.throughput import endurance, interleaved
-from vos_kd import list_models, load_model
-from vos_kd.files import atomic_write
-from vos_kd.model import Model
+from vos_kd import Model, list_models, load_model
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     figures |= _endurance(models[0], arguments) if arguments.endurance else _side_by_side(models, arguments)
     if arguments.output:
-        atomic_write(arguments.output, json.dumps(figures, indent=1))
+        write_text(json.dumps(figures, indent=1), arguments.output)
     return 0
 
 

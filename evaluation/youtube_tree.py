@@ -187,7 +187,10 @@ def _first_frames(name: str, masks: Mapping[str, Path], known: Mapping[int, str]
         if known and known.keys() <= found.keys():
             break
     if not found:
-        raise ProtocolError(f"no mask of sequence {name!r} shows an object. Masks hold object ids 1, 2, ...")
+        raise ProtocolError(
+            f"no mask of sequence {name!r} shows an object; expected ids 1, 2, ... Masks of 0 and 255 alone are "
+            "those of DAVIS-2016: number their objects."
+        )
     if absent := sorted(known.keys() - found.keys()):
         _log.warning(
             "sequence %r: no mask shows objects %s of meta.json; they are left out", name, listed(map(str, absent))

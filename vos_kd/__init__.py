@@ -11,20 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vos_kd.checkpoint import load_model
+    from vos_kd.data.masks import read_mask, write_mask
     from vos_kd.errors import InputError
     from vos_kd.inference import VideoSegmenter
+    from vos_kd.model import Model
     from vos_kd.modeling.registry import build_model, list_models
 
-__all__ = ["InputError", "VideoSegmenter", "build_model", "list_models", "load_model"]
+__all__ = [
+    "InputError",
+    "Model",
+    "VideoSegmenter",
+    "build_model",
+    "list_models",
+    "load_model",
+    "read_mask",
+    "write_mask",
+]
 __version__ = "0.1.0"
 
 # torch and timm take seconds to import; a command's --help and the page's first paint need not wait for them.
 _HOMES = {
     "InputError": "vos_kd.errors",
+    "Model": "vos_kd.model",
     "VideoSegmenter": "vos_kd.inference",
     "build_model": "vos_kd.modeling.registry",
     "list_models": "vos_kd.modeling.registry",
     "load_model": "vos_kd.checkpoint",
+    "read_mask": "vos_kd.data.masks",
+    "write_mask": "vos_kd.data.masks",
 }
 
 

@@ -213,7 +213,9 @@ class VideoSegmenter:
             return []
         name = f"of frame {self.frame_index + 1}"
         if masks.dtype != np.uint8:
-            raise InputError(f"the mask {name} is {masks.dtype}; expected uint8 object ids (vos_kd.data.masks.read_mask).")
+            raise InputError(
+                f"the mask {name} is {masks.dtype}; expected uint8 object ids (vos_kd.data.masks.read_mask)."
+            )
         require_size(masks, geometry.height, geometry.width, name)
         given = list(object_ids(masks) if ids is None else dict.fromkeys(int(i) for i in ids))
         wrong = [i for i in given if not 0 < i < VOID_ID]

@@ -1,4 +1,4 @@
-"""Whole sequences against the official DAVIS toolkit's way of scoring, and all of DAVIS-2016 val against its numbers."""
+"""Sequences against the official DAVIS toolkit's way of scoring, and all of DAVIS-2016 val against its numbers."""
 
 from __future__ import annotations
 
