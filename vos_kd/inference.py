@@ -214,7 +214,7 @@ class VideoSegmenter:
         name = f"of frame {self.frame_index + 1}"
         if masks.dtype != np.uint8:
             raise InputError(
-                f"the mask {name} is {masks.dtype}; expected uint8 object ids (vos_kd.data.masks.read_mask)."
+                f"the mask {name} is {masks.dtype}; expected uint8 object ids (vos_kd.read_mask gives them)."
             )
         require_size(masks, geometry.height, geometry.width, name)
         given = list(object_ids(masks) if ids is None else dict.fromkeys(int(i) for i in ids))
