@@ -140,7 +140,7 @@ def smooth() -> np.ndarray:
     [
         (mask_of(2), r"the values 0, 2; expected 0 and 1, or 0 and 255, .*keep the ids of the first true mask"),
         (mask_of(1) * np.uint8(128), r"the values 0, 128; expected 0 and 1"),
-        (smooth(), r"the values 0, 20, 40, 60, 80 and 6 more; .*rims of a smoothed or grey picture: threshold it"),
+        (smooth(), r"the values 0, 20, 40, 60, 80 and 7 more; .*rims of a smoothed or grey picture: threshold it"),
         (mask_of()[1:], r"is uint8 \(23, 40\); expected uint8 \(24, 40\)"),
         (mask_of().astype(np.int64), "is int64"),
     ],
