@@ -1,6 +1,9 @@
 """The command line of the evaluation: `python evaluation/run.py COMMAND ...`.
 
-A command is a function that adds its parser and sets `run`, which takes the parsed arguments and returns the exit code.
+A command NAME is the function `add_parser` of `evaluation.NAME`: it adds the command's parser and sets `run`, which
+takes the parsed arguments and returns the exit code. Only the module of the command that is called is imported, for
+most need torch, which takes seconds, while `score` and `--help` do not.
+
 Results go to stdout, progress and messages to stderr. What a person can put right is said in one message, exit code 2.
 """
 
@@ -9,28 +12,30 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from evaluation import complexity, predict, score, speed
 from evaluation.errors import ProtocolError
-from evaluation.options import Subparsers
 from vos_kd import InputError
 
-COMMANDS: tuple[Callable[[Subparsers], None], ...] = (
-    predict.add_parser,
-    score.add_parser,
-    speed.add_parser,
-    complexity.add_parser,
-)
+COMMANDS = {
+    "predict": "masks of models for a data set",
+    "score": "J&F of masks in a folder or a zip",
+    "speed": "latency and frames a second",
+    "complexity": "parameters and FLOPs",
+}
 _INTERRUPTED = 130
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands; complete for `command`, the others have just their name and purpose."""
     parser = argparse.ArgumentParser(prog="python evaluation/run.py", description="J&F on DAVIS and YouTube-VOS.")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in COMMANDS:
-        add(subparsers)
+    for name, purpose in COMMANDS.items():
+        if name == command:
+            import_module(f"evaluation.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=purpose)
     return parser
 
 
@@ -44,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 2 for input that a person can put right; 130 after Ctrl-C.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser().parse_args(argv, argparse.Namespace(argv=argv))
+    arguments = build_parser(argv[0] if argv else None).parse_args(argv, argparse.Namespace(argv=argv))
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         return int(arguments.run(arguments))
