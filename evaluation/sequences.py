@@ -27,7 +27,7 @@ class Sequence:
     annotation_paths: Mapping[str, Path]
     """For each frame that has one, the truth (or the mask that is given), in order."""
     first_frames: Mapping[int, str]
-    """For each object, ascending: the frame in which its mask is given. The last pixels of a truth may be void, 255."""
+    """For each object, ascending: the frame in which its mask is given."""
     size: tuple[int, int]
     """Height and width of the masks."""
     submitted: tuple[str, ...]

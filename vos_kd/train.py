@@ -35,6 +35,7 @@ from vos_kd.runtime import environment
 from vos_kd.training.checkpoints import load_checkpoint, save_checkpoint
 from vos_kd.training.feeds import build_feed, validation_batches
 from vos_kd.training.optim import build_optimizer, rate_at, set_rates
+from vos_kd.training.stopping import Stop
 from vos_kd.training.validation import contact_sheet, validate
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         log.error("vos_kd.train: error: %s", error)
         return 2
-    except KeyboardInterrupt:
-        log.info("interrupted; the last checkpoint stays, the same command continues from it")
+    except KeyboardInterrupt as interrupt:
+        log.info("interrupted; %s, the same command continues", interrupt or "the last checkpoint stays")
         return 130
     log.info("finished" if finished else "stopped by the time limit; the same command continues")
     return 0
@@ -69,9 +70,14 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
         Whether all steps are done.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C; everything up to the last step is saved.
         InputError: unusable data, another recipe's run in `out`, no room on disk, or too many non-finite steps.
     """
-    began = time.monotonic()
+    with Stop(time_limit) as stop:
+        return _train(recipe, out, stop)
+
+
+def _train(recipe: Recipe, out: Path, stop: Stop) -> bool:
     accelerator = Accelerator(mixed_precision=recipe.precision)
     set_seed(recipe.seed)
     if accelerator.is_main_process:
@@ -104,9 +110,7 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
     total = recipe.optim.steps
     bar = tqdm(total=total, initial=step, unit="step", disable=not accelerator.is_main_process, mininterval=5)
     try:
-        while step < total:
-            if time_limit is not None and time.monotonic() - began > time_limit:
-                break
+        while step < total and not stop.is_due():
             with meter.waiting():
                 clip = next(feed)
             _training_mode(task)
@@ -145,6 +149,8 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
                     save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
         if accelerator.is_main_process:
             save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
+        if stop.is_interrupted:
+            raise KeyboardInterrupt(f"everything up to step {step} is saved")
     finally:
         bar.close()
         if writer is not None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,24 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch:
     assert state is not None
     assert state.content["step"] == 2
     assert not list(run.glob(".partial-*"))
+
+
+def test_ctrl_c_saves_what_is_done(whole_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "interrupted"
+    many = [word for s in [*SMALL, "optim.steps=100000", "save_every=100000"] for word in ("--set", s)]
+    command = [sys.executable, "-m", "vos_kd.train", "--recipe", "smoke", *many, "--out", str(run)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path, env=_environment(), text=True)
+    while not (run / "metrics.jsonl").is_file() or len((run / "metrics.jsonl").read_text().splitlines()) < 3:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    state = load_checkpoint(run / "checkpoint.pt")
+    assert state is not None
+    assert state.content["step"] >= 3
+    assert f"everything up to step {state.content['step']} is saved" in said
+    assert "Traceback" not in said
 
 
 def test_another_recipe_in_the_same_folder_is_refused(whole_run: Path) -> None:
