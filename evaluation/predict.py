@@ -89,9 +89,16 @@ def predict_sequence(
         mask = None
         if given:
             truth = read_truth(sequence.name, frame, sequence.annotation_paths[frame], sequence.size)
-            truth = (truth > 0).astype(np.uint8) if is_binary else truth
+            truth = _merged(truth) if is_binary else truth
             mask = np.where(np.isin(truth, [*given, VOID_ID]), truth, 0).astype(np.uint8)
         out = segmenter.step(image, mask, given or None)
         if frame in sequence.submitted:
             write_mask(folder / f"{frame}.png", out)
         on_frame()
+
+
+def _merged(truth: np.ndarray) -> np.ndarray:
+    """All objects as object 1: of a DAVIS-2016 mask, 0 and 255, or of a DAVIS-2017 one, where 255 is void."""
+    has_ids = bool(((truth > 0) & (truth != VOID_ID)).any())
+    is_object = (truth > 0) & ((truth != VOID_ID) | (not has_ids))
+    return is_object.astype(np.uint8)

@@ -12,6 +12,7 @@ import torch
 
 from evaluation.cli import main
 from evaluation.complexity import measure_complexity
+from evaluation.predict import _merged
 from evaluation.throughput import endurance
 from vos_kd import build_model, load_model
 from vos_kd.checkpoint import save_weights
@@ -119,3 +120,9 @@ def test_predicted_masks_are_scored(
     touched = (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path)]) == 0
     assert (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns == touched
+
+
+def test_void_of_a_davis_2017_mask_is_no_object_when_merged() -> None:
+    merged = _merged(np.array([[0, 1, 7, 255]], np.uint8))
+    np.testing.assert_array_equal(merged, [[0, 1, 1, 0]])
+    np.testing.assert_array_equal(_merged(np.array([[0, 255]], np.uint8)), [[0, 1]])
