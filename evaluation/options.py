@@ -37,3 +37,10 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
     return int(text)
+
+
+def threads(text: str) -> int:
+    """A number of threads that a machine may have; an absurd one brings torch down."""
+    if positive(text) > 1024:
+        raise argparse.ArgumentTypeError(f"expected at most 1024 threads, not {text}")
+    return int(text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ from evaluation.datasets import Sequence, load_dataset
 from evaluation.errors import ProtocolError
 from evaluation.options import Subparsers, add_dataset_options, names, positive
 from evaluation.protocols import VOID_ID
+from evaluation.results import write_text
 from evaluation.sequences import read_truth
 from vos_kd import Model, VideoSegmenter, load_model, write_mask
 
@@ -41,18 +44,43 @@ def run(arguments: argparse.Namespace) -> int:
         sequences=arguments.sequences,
         limit=arguments.limit,
     )
+    if arguments.short_side is not None and arguments.short_side < 16:
+        raise ProtocolError(f"--short-side is {arguments.short_side}; the network needs 16 pixels or more.")
+    folders = [arguments.results / Path(name).stem for name in arguments.models]
+    if len(set(folders)) < len(folders):
+        raise ProtocolError(f"models {', '.join(arguments.models)} would write to one folder; run them one by one.")
     frames = sum(len(sequence.frames) for sequence in dataset.sequences)
     with tqdm(total=frames * len(arguments.models), desc="predict", unit=" frames", disable=None) as bar:
-        for name in arguments.models:
-            model = load_model(name, device=arguments.device, dtype=arguments.dtype)
+        models = [load_model(name, device=arguments.device, dtype=arguments.dtype) for name in arguments.models]
+        for results, model in zip(folders, models, strict=True):
+            _claim(results, model, arguments.short_side)
             for sequence in dataset.sequences:
-                folder = arguments.results / Path(name).stem / sequence.name
+                folder = results / sequence.name
                 if all((folder / f"{frame}.png").is_file() for frame in sequence.submitted):
                     bar.update(len(sequence.frames))
                 else:
                     is_binary = dataset.name == "davis2016"
                     predict_sequence(model, sequence, folder, arguments.short_side, is_binary, bar.update)
     return 0
+
+
+def _claim(results: Path, model: Model, short_side: int | None) -> None:
+    """Note in a result folder what its masks are made with.
+
+    Raises:
+        ProtocolError: it holds those of other weights or options, which would pass for this model's.
+    """
+    made_with = {
+        "model": model.config.name,
+        "weights_sha256": model.weights_sha256,
+        "memory": asdict(model.config.memory),
+        "short_side": short_side,
+        "dtype": str(model.dtype),
+    }
+    note = results / "model.json"
+    if note.is_file() and note.read_text() != json.dumps(made_with):
+        raise ProtocolError(f"{results} holds masks of other weights or options (see {note}); choose other --results.")
+    write_text(json.dumps(made_with), note)
 
 
 def predict_sequence(
@@ -100,5 +128,5 @@ def predict_sequence(
 def _merged(truth: np.ndarray) -> np.ndarray:
     """All objects as object 1: of a DAVIS-2016 mask, 0 and 255, or of a DAVIS-2017 one, where 255 is void."""
     has_ids = bool(((truth > 0) & (truth != VOID_ID)).any())
-    is_object = (truth > 0) & ((truth != VOID_ID) | (not has_ids))
-    return is_object.astype(np.uint8)
+    is_object: np.ndarray = (truth > 0) & ((truth != VOID_ID) | (not has_ids))
+    return is_object.astype(np.uint8, copy=False)

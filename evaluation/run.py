@@ -12,6 +12,10 @@ if __name__ == "__main__":
     # Threads that wait by spinning take the cores from whatever else runs, and are waited for in turn; see
     # vos_kd/segment.py. Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from evaluation.cli import main
+    try:
+        from evaluation.cli import main
 
-    sys.exit(main())
+        sys.exit(main())
+    except KeyboardInterrupt:  # while importing; later ones are the command's
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from evaluation import provenance
 from evaluation.complexity import measure_complexity
-from evaluation.errors import ProtocolError
-from evaluation.options import Subparsers, names, positive
+from evaluation.options import Subparsers, names, positive, threads
 from evaluation.results import write_text
 from evaluation.throughput import endurance, interleaved
 from vos_kd import Model, list_models, load_model
@@ -31,7 +30,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         "--warm-up", type=positive, default=26, metavar="N", help="frames before, to fill memory (default: %(default)s)"
     )
-    add("--threads", type=positive, metavar="N", help="of the CPU; by default torch's own")
+    add("--threads", type=threads, metavar="N", help="of the CPU; by default torch's own")
     add("--device", help="cpu, cuda, mps; by default the best there is")
     add("--dtype", help="float32, bfloat16 or float16; by default the fastest that keeps the masks")
     add(
@@ -80,7 +79,9 @@ def _side_by_side(models: list[tuple[str, Model]], arguments: argparse.Namespace
     for name, model in models:
         first[name] |= {"params": model.parameters, "dtype": str(model.dtype), "device": str(model.device)}
         if model.config.name in list_models():
-            first[name]["gmacs"] = measure_complexity(model.config.name).gmacs
+            first[name]["gmacs"] = measure_complexity(
+                model.config.name, height=-(-height // 16) * 16, width=-(-width // 16) * 16
+            ).gmacs
     return {"models": first, "objects": arguments.objects[0], "by_objects": curve}
 
 
@@ -120,12 +121,14 @@ def _load(name: str, arguments: argparse.Namespace) -> Model:
 
 
 def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
+    height, cross, width = text.partition("x")
+    if not cross:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x854, not {text!r}")
     return positive(height), positive(width)
 
 
 def _numbers(text: str) -> list[int]:
     numbers = [positive(part) for part in names(text)]
     if max(numbers) > 20:
-        raise ProtocolError(f"{max(numbers)} objects were asked for; expected at most 20.")
+        raise argparse.ArgumentTypeError(f"{max(numbers)} objects were asked for; expected at most 20")
     return numbers

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from vos_kd import VideoSegmenter
 from vos_kd.model import Model
 from vos_kd.modeling.network import FrameFeatures
 
+RECENT_FRAMES = 5
+"""Memory frames beside the first one, for a model that sets no bound: six in all, as complexity is counted."""
+
 
 @dataclass
 class Latencies:
@@ -29,7 +32,7 @@ class Latencies:
     network_ms: list[float] = field(default_factory=list)
     end_to_end_ms: list[float] = field(default_factory=list)
     peak_memory_mib: float | None = None
-    """Of the accelerator; None on a CPU, whose memory the models of a run share."""
+    """Of the accelerator, for a run of one model; None where models share it, and on a CPU."""
 
     def summary(self) -> dict[str, Any]:
         """Median, p5 and p95 in ms, and frames over total time."""
@@ -64,6 +67,8 @@ def interleaved(
     """
     clip, mask = _moving_picture(height, width, objects)
     segmenters = {name: _TimedSegmenter(model) for name, model in models}
+    if len(models) == 1 and models[0][1].device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(models[0][1].device)
     result = {name: Latencies() for name, _ in models}
     for index in range(warm_up + frames):
         for name, segmenter in segmenters.items():
@@ -72,9 +77,8 @@ def interleaved(
                 result[name].end_to_end_ms.append(end_to_end * 1000)
                 result[name].network_ms.append(network * 1000)
         on_round()
-    for name, model in models:
-        if model.device.type == "cuda":
-            result[name].peak_memory_mib = torch.cuda.max_memory_allocated(model.device) / 2**20
+    if len(models) == 1 and models[0][1].device.type == "cuda":
+        result[models[0][0]].peak_memory_mib = torch.cuda.max_memory_allocated(models[0][1].device) / 2**20
     return result
 
 
@@ -92,7 +96,8 @@ def endurance(
         objects: followed objects.
 
     Yields:
-        For each `every` frames: `frame`, median `latency_ms` (end to end) since the last row, `resident_mib`.
+        For each `every` frames: `frame`, median `latency_ms` (end to end) since the last row, `resident_mib`, and
+        `memory_frames` in the memory bank.
     """
     clip, mask = _moving_picture(height, width, objects)
     segmenter = _TimedSegmenter(model)
@@ -101,15 +106,25 @@ def endurance(
         latencies.append(segmenter.timed_step(clip(index), mask if index == 0 else None)[0] * 1000)
         if (index + 1) % every == 0:
             resident = psutil.Process().memory_info().rss / 2**20
-            yield {"frame": index + 1, "latency_ms": float(np.median(latencies)), "resident_mib": resident}
+            yield {
+                "frame": index + 1,
+                "latency_ms": float(np.median(latencies)),
+                "resident_mib": resident,
+                "memory_frames": len(segmenter.memory),
+            }
             latencies.clear()
 
 
 class _TimedSegmenter(VideoSegmenter):
-    """A segmenter that adds up the time its network takes."""
+    """A segmenter that adds up the time its network takes.
+
+    Its memory is bounded, also for a model that by itself remembers everything: the time of a frame would otherwise say
+    how long the clip was.
+    """
 
     def __init__(self, model: Model) -> None:
-        super().__init__(model)
+        memory = model.config.memory
+        super().__init__(model, memory=replace(memory, max_recent=memory.max_recent or RECENT_FRAMES))
         self._network_seconds = 0.0
 
     def timed_step(self, image: np.ndarray, mask: np.ndarray | None) -> tuple[float, float]:
@@ -123,9 +138,9 @@ class _TimedSegmenter(VideoSegmenter):
         with self._timed():
             return super().look(frame)
 
-    def memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, *, is_given: bool) -> None:
+    def memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, given: Sequence[int]) -> None:
         with self._timed():
-            super().memorize(frame, features, probs, is_given=is_given)
+            super().memorize(frame, features, probs, given)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -136,6 +151,8 @@ class _TimedSegmenter(VideoSegmenter):
     def _now(self) -> float:
         if self.model.device.type == "cuda":
             torch.cuda.synchronize(self.model.device)
+        elif self.model.device.type == "mps":
+            torch.mps.synchronize()
         return time.perf_counter()
 
 

@@ -1,8 +1,7 @@
-"""The ablation: what each part of the method brings at a small equal budget, `python -m vos_kd.ablation --recipe NAME`.
+"""The ablation: what each part of the method brings, at an equal budget: `python -m vos_kd.ablation --recipe NAME`.
 
 The recipe is the whole method; every row takes parts of it away, so steps, data and seeds are the same in all of them.
-Runs go seed by seed through all rows: however early it stops, rows can be compared. The same command goes on from
-there. The record, JSON, is written anew after every run.
+Runs go seed by seed through all rows: however early it stops, rows can be compared, and the same command goes on.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 CONTRASTIVE_WEIGHT = 500.0
-"""MobileVOS's loss divides by the number of positions, about a thousand. So weighted, its gradient in the student is
-about as long as that of the feature loss (without a weight 200 to 1,300 times shorter, measured): an even rival."""
+"""MobileVOS's loss divides by about a thousand positions: its gradient in the student is 200 to 1,300 times shorter
+than that of the feature loss (measured in short runs). So weighted, they are about even."""
 
 
 class Row(NamedTuple):
@@ -49,8 +48,7 @@ class Row(NamedTuple):
     name: str
     title: str
     before: str | None
-    distill: Mapping[str, Any]
-    """Settings of `DistillConfig` in place of the recipe's."""
+    distill: Mapping[str, Any]  # settings in place of the recipe's
     stff: bool = False
 
     def recipe(self, base: Recipe) -> Recipe:
@@ -79,6 +77,7 @@ _ROWS = (
     Row("contrastive", "rival: contrastive for feature loss", "smooth_block", RIVAL),
 )
 ROWS = {row.name: row for row in _ROWS}
+Runs = dict[tuple[str, int], "Run"]  # by row and seed
 
 
 class Run(NamedTuple):
@@ -88,55 +87,48 @@ class Run(NamedTuple):
     student_j: float
     teacher_j: float | None
     steps: int
-    train_seconds: float
-    """Of the steps alone, without start-up and validation."""
-
-
-Runs = dict[tuple[str, int], Run]
-"""By row and seed."""
+    train_seconds: float  # of the steps alone, without start-up and validation
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is asked for: recipes of the rows in the order of `ROWS`, each to run once with every seed."""
+    """What is asked for: recipe and folder of each row, in the order of `ROWS`, to run once with every seed."""
 
     base: Recipe
     recipes: dict[str, Recipe]
+    folders: dict[str, Path]
     seeds: tuple[int, ...]
-    frozen_teacher: dict[str, str] | None
-    """`source` and `sha256` of its weights; None where no row has one."""
+    frozen_teacher: dict[str, str] | None  # source and sha256 of its weights
 
 
-def plan(base: Recipe, names: Sequence[str], seeds: Sequence[int], teacher: str | None = None) -> Ablation:
+def plan(base: Recipe, names: Sequence[str], seeds: Sequence[int], out: Path, teacher: str | None = None) -> Ablation:
     """Work out the runs, and check before hours of training what can be checked.
 
     Args:
         base: the whole method, every part on.
         names: of rows.
-        seeds: different whole numbers.
+        seeds: in place of the recipe's.
+        out: folder of all runs.
         teacher: weights of the frozen teacher, as `vos_kd.load_model` finds them; None for the recipe's, or else those
             bundled for its teacher. Where the teacher trains too, it starts as the recipe says.
 
     Raises:
         InputError: an unknown row, a part that is off, no weights for the frozen teacher, or weights that do not fit.
     """
-    for name in names:
-        if name not in ROWS:
-            near = difflib.get_close_matches(name, ROWS, n=3, cutoff=0.4) or ROWS
-            raise InputError(f"there is no row {name!r}; near it: {', '.join(near)}.")
+    for name in set(names) - ROWS.keys():
+        near = difflib.get_close_matches(name, ROWS, n=3, cutoff=0.4) or ROWS
+        raise InputError(f"there is no row {name!r}; near it: {', '.join(near)}.")
     if len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise InputError(f"the seeds are {list(seeds)}; expected different numbers of 0 or more.")
     part = base.distill
-    is_whole = part.teacher_mode == "joint" and part.adaptive_rate and part.smooth_block and not part.contrastive_weight
-    if not (
-        is_whole and part.logit_weight and part.affinity_weight and part.feature_weight and part.adversarial_weight
-    ):
-        raise InputError(
-            "a part of the method is off, or its rival on; leave that to the rows, and give no such --set."
-        )
+    weights = (part.logit_weight, part.affinity_weight, part.feature_weight, part.adversarial_weight)
+    switches = (part.teacher_mode == "joint", part.adaptive_rate, part.smooth_block, not part.contrastive_weight)
+    if not all((*weights, *switches)):
+        raise InputError("the recipe has a part of the method off, or its rival on; leave that --set to the rows.")
     if not get_config(base.student).network.stff or f"{base.student}_no_stff" not in PRESETS:
         raise InputError(f"the student {base.student!r} has no twin without STFF; give --set student=student.")
     recipes = {name: row.recipe(base) for name, row in ROWS.items() if name in names}
+    folders = {name: out / name for name in recipes}
     frozen_teacher = None
     for name, recipe in recipes.items():
         if recipe.distill.teacher_mode == "frozen":
@@ -145,21 +137,17 @@ def plan(base: Recipe, names: Sequence[str], seeds: Sequence[int], teacher: str 
             try:
                 frozen_teacher = {"source": source, "sha256": sha256(find_weights(source))}
             except InputError as error:
-                remedy = f"Give --teacher-weights (vos_kd.export_weights writes them), or --rows without {name}."
-                raise InputError(f"row {name} needs a trained teacher: {error} {remedy}") from error
-        build_task(recipes[name])
-    return Ablation(base, recipes, tuple(seeds), frozen_teacher)
+                raise InputError(f"row {name} needs --teacher-weights FILE, or leave it out: {error}") from error
+            folders[name] = out / f"{name}-{frozen_teacher['sha256'][:8]}"  # other weights make other runs
+        build_task(recipes[name])  # weights that do not fit are named here
+    return Ablation(base, recipes, folders, tuple(seeds), frozen_teacher)
 
 
-def train_rows(ablation: Ablation, out: Path, time_limit: float | None = None) -> Iterator[Runs]:
+def train_rows(ablation: Ablation, time_limit: float | None = None) -> Iterator[Runs]:
     """Train what is not finished; give all finished runs, at first and after each further one.
 
-    A finished run keeps its logs; its checkpoint, four times the size of both networks, is removed.
-
-    Args:
-        ablation: from `plan`.
-        out: folder for all runs.
-        time_limit: seconds after which the run in hand is saved and everything stops.
+    After `time_limit` seconds the run in hand is saved and everything stops. A finished run keeps its logs; its
+    checkpoint, four times the size of both networks, is removed.
 
     Raises:
         InputError: a folder holds a run of another recipe, or a run fails; says which.
@@ -167,7 +155,7 @@ def train_rows(ablation: Ablation, out: Path, time_limit: float | None = None) -
     began = time.monotonic()
     names = list(ablation.recipes)
     jobs = {(name, seed): replace(ablation.recipes[name], seed=seed) for seed in ablation.seeds for name in names}
-    folders = {key: out / _folder(key[0], ablation) / f"seed-{key[1]}" for key in jobs}
+    folders = {key: ablation.folders[key[0]] / f"seed-{key[1]}" for key in jobs}
     runs = {key: run for key, recipe in jobs.items() if (run := _finished(recipe, folders[key])) is not None}
     yield runs
     known = len(runs)
@@ -178,9 +166,9 @@ def train_rows(ablation: Ablation, out: Path, time_limit: float | None = None) -
         if time_limit is not None and spent >= time_limit:
             return
         place = f"row {names.index(key[0]) + 1} of {len(names)} ({key[0]}), seed {key[1]}"
-        minutes = spent / 60 / max(len(runs) - known, 1) * (len(jobs) - len(runs))
-        left = f"about {minutes:.0f} min left" if len(runs) > known else "time left not known yet"
-        log.info("%s; %d of %d runs finished, %s", place, len(runs), len(jobs), left)
+        done = len(runs) - known
+        left = f", about {spent / 60 / done * (len(jobs) - len(runs)):.0f} min left" if done else ""
+        log.info("%s; %d of %d runs finished%s", place, len(runs), len(jobs), left)
         try:
             if not train(recipe, folders[key], None if time_limit is None else time_limit - spent):
                 return
@@ -200,24 +188,28 @@ def make_record(ablation: Ablation, runs: Runs, command: str) -> dict[str, Any]:
     A row that lacks a seed has no means, and there is no difference with it. `difference` is that of the student's J
     to the nearest row before that was asked for, seed by seed.
     """
-    rows: list[dict[str, Any]] = []
-    for name, recipe in ablation.recipes.items():
+    rows = []
+    for name in ablation.recipes:
         before = ROWS[name].before
         while before is not None and before not in ablation.recipes:
             before = ROWS[before].before
         own = [runs[name, seed] for seed in ablation.seeds if (name, seed) in runs]
-        pairs = [(run.student_j, runs[before, run.seed].student_j) for run in own if (before, run.seed) in runs]
-        row = {"name": name, "title": ROWS[name].title, "recipe_sha256": _hash(recipe), "compared_with": before}
+        others = [runs.get((str(before), run.seed)) for run in own]
+        row: dict[str, Any] = {"name": name, "title": ROWS[name].title, "compared_with": before}
         row |= {"seed_count": len(own), "is_complete": len(own) == len(ablation.seeds)}
         for key, values in (
             ("student_j", [run.student_j for run in own]),
             ("teacher_j", [run.teacher_j for run in own if run.teacher_j is not None]),
-            ("difference", [with_it - without for with_it, without in pairs]),
+            ("difference", [run.student_j - other.student_j for run, other in zip(own, others, strict=True) if other]),
         ):
             is_whole = len(values) == len(ablation.seeds)
             row[f"{key}_mean"] = fmean(values) if is_whole else None
             row[f"{key}_std"] = stdev(values) if is_whole and len(values) > 1 else None
         rows.append({**row, "runs": [run._asdict() for run in own]})
+    root = Path(__file__).parents[1]
+    git = shutil.which("git") if (root / ".git").exists() else None
+    describe = [str(git), "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout if git else ""  # noqa: S603
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "ablation",
@@ -225,17 +217,18 @@ def make_record(ablation: Ablation, runs: Runs, command: str) -> dict[str, Any]:
         "seeds": list(ablation.seeds),
         "rows": rows,
         "recipe": asdict(ablation.base),
-        "recipe_sha256": _hash(ablation.base),
+        "recipe_sha256": hashlib.sha256(ablation.base.to_json().encode()).hexdigest(),
         "frozen_teacher": ablation.frozen_teacher,
         "environment": environment(),
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit.strip() or None,
     }
 
 
 def format_record(record: Mapping[str, Any]) -> str:
     """A table in percent: mean and spread over the seeds, and what each row changes against which."""
+    title = f"J in percent on held-out clips after {record['recipe']['optim']['steps']} steps, mean ± spread over seeds"
     cells = [("row", "seeds", "student J", "difference", "against", "teacher J")]
     for row in record["rows"]:
         seeds = f"{row['seed_count']}/{len(record['seeds'])}{'' if row['is_complete'] else ' incomplete'}"
@@ -243,19 +236,28 @@ def format_record(record: Mapping[str, Any]) -> str:
         cells.append((row["title"], seeds, shown[0], shown[1], row["compared_with"] or "-", shown[2]))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in [title, *lines])
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 when done or stopped by the time limit, 2 for bad input, 130 for Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m vos_kd.ablation", description=__doc__.split("\n")[0])
+    parser.add_argument("--recipe", required=True, help="the whole method, as for vos_kd.train")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
+    parser.add_argument("--rows", default=",".join(ROWS), metavar="A,B", help=f"of {', '.join(ROWS)}; default all")
+    parser.add_argument("--seeds", type=_seeds, default=(1, 2, 3), metavar="1,2,3", help="in place of the recipe's")
+    parser.add_argument("--teacher-weights", metavar="WEIGHTS", help="of the frozen teacher; default the bundled ones")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the runs; default runs/ablation-RECIPE")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the record; default DIR/ablation.json")
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop cleanly after so long")
+    args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     out = args.out or Path("runs") / f"ablation-{args.recipe}"
     output = args.output or out / "ablation.json"
     try:
-        ablation = plan(get_recipe(args.recipe, args.set), args.rows.split(","), args.seeds, args.teacher_weights)
-        for runs in train_rows(ablation, out, args.time_limit):
+        ablation = plan(get_recipe(args.recipe, args.set), args.rows.split(","), args.seeds, out, args.teacher_weights)
+        for runs in train_rows(ablation, args.time_limit):
             record = make_record(ablation, runs, shlex.join(["python", "-m", "vos_kd.ablation", *argv]))
             atomic_write(output, json.dumps(record, indent=1, allow_nan=False) + "\n")
     except InputError as error:
@@ -265,9 +267,8 @@ def main(argv: list[str] | None = None) -> int:
         log.info("interrupted; the same command continues")
         return 130
     sys.stdout.write(format_record(record))
-    log.info(
-        "finished; %s" if record["is_complete"] else "stopped by the time limit, the same command continues; %s", output
-    )
+    state = "finished" if record["is_complete"] else "stopped by the time limit; the same command continues"
+    log.info("%s; the record is %s", state, output)
     return 0
 
 
@@ -276,46 +277,23 @@ def _finished(recipe: Recipe, folder: Path) -> Run | None:
     if (folder / "recipe.json").is_file() and (folder / "recipe.json").read_text() != recipe.to_json():
         raise InputError(f"{folder} holds a run of another recipe; choose another --out, or delete that one.")
     log_file = folder / "metrics.jsonl"
-    lines = log_file.read_text().splitlines() if log_file.is_file() else []
-    rows = [json.loads(line) for line in lines if line.endswith("}")]  # a kill can leave half a line
-    steps = recipe.optim.steps
-    last = [row for row in rows if row["step"] == steps and math.isfinite(row.get("validation/student_j", math.nan))]
-    if not last:
+    rows = [json.loads(line) for line in log_file.read_text().splitlines()] if log_file.is_file() else []
+    at_end = {key: value for row in rows if row["step"] == recipe.optim.steps for key, value in row.items()}
+    student_j = at_end.get("validation/student_j", math.nan)
+    if not math.isfinite(student_j):
         return None
     rates = {row["step"]: row["clips_per_second"] for row in rows if row.get("clips_per_second")}
     seconds = sum((b - a) * recipe.data.batch_size / rates[b] for a, b in pairwise([0, *sorted(rates)]))
-    return Run(recipe.seed, last[-1]["validation/student_j"], last[-1].get("validation/teacher_j"), steps, seconds)
-
-
-def _folder(name: str, ablation: Ablation) -> str:
-    """Of a row; with other weights of the frozen teacher it is another one."""
-    is_frozen = ablation.recipes[name].distill.teacher_mode == "frozen" and ablation.frozen_teacher is not None
-    return f"{name}-{ablation.frozen_teacher['sha256'][:8]}" if is_frozen else name
-
-
-def _hash(recipe: Recipe) -> str:
-    return hashlib.sha256(recipe.to_json().encode()).hexdigest()
+    return Run(recipe.seed, student_j, at_end.get("validation/teacher_j"), recipe.optim.steps, seconds)
 
 
 def _percent(mean: float | None, spread: float | None) -> str:
     return "-" if mean is None else f"{100 * mean:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
 
 
-def _commit() -> str | None:
-    git = shutil.which("git")
-    command = [git or "", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False) if git else None  # noqa: S603
-    return (found.stdout.strip() or None) if found else None
+def _seeds(text: str) -> tuple[int, ...]:
+    return tuple(int(seed) for seed in text.split(","))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m vos_kd.ablation", description=__doc__.split("\n")[0])
-    parser.add_argument("--recipe", required=True, help="the whole method, as for vos_kd.train")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
-    parser.add_argument("--rows", default=",".join(ROWS), metavar="A,B", help=f"of {', '.join(ROWS)}; default all")
-    parser.add_argument("--seeds", type=_seeds, default=(1, 2, 3), metavar="1,2,3", help="default 1,2,3")
-    parser.add_argument("--teacher-weights", metavar="WEIGHTS", help="of the frozen teacher; default the bundled ones")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the runs; default runs/ablation-RECIPE")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the record; default DIR/ablation.json")
-    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop cleanly after so long")
-    return parser
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -71,6 +71,8 @@ def find_weights(source: str | Path) -> Path:
     path = Path(source)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the .safetensors file in it (vos_kd.export_weights makes them).")
     if path.suffix in (".safetensors", ".pth", ".pt") or path.is_absolute() or name.startswith("."):
         raise InputError(f"{path} is not there; expected a weight file.")
     if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
@@ -166,7 +168,7 @@ def _read_stcn(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 def _from_hub(name: str) -> Path:
     # Imported here: a second of start-up that bundled weights need not pay.
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
     if not revision:
@@ -175,6 +177,8 @@ def _from_hub(name: str) -> Path:
         return Path(hf_hub_download(repository, HUB_FILE, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
         pass  # not in the local cache: ask the network
+    except HFValidationError as error:
+        raise InputError(f"{name!r} is no hub repository: {str(error).splitlines()[0]}") from error
     try:
         return Path(hf_hub_download(repository, HUB_FILE, revision=revision, etag_timeout=10))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:

@@ -12,11 +12,17 @@ from typing import Any, Literal, Self
 from vos_kd.errors import InputError
 
 
-def _require_positive(config: object, *names: str) -> None:
+def _require_positive(config: object, *names: str, most: int = 4096) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise InputError(f"{type(config).__name__}.{name} is {value!r}; expected a whole number of 1 or more.")
+        if type(value) is not int or not 1 <= value <= most:
+            raise InputError(f"{type(config).__name__}.{name} is {value!r}; expected a whole number from 1 to {most}.")
+
+
+def _require_bool(config: object, *names: str) -> None:
+    for name in names:
+        if type(getattr(config, name)) is not bool:
+            raise InputError(f"{type(config).__name__}.{name} is {getattr(config, name)!r}; expected true or false.")
 
 
 def _checked_keys(cls: type[Any], data: object) -> dict[str, Any]:
@@ -27,6 +33,18 @@ def _checked_keys(cls: type[Any], data: object) -> dict[str, Any]:
     if unknown:
         raise InputError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
     return dict(data)
+
+
+BACKBONES = (
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "mobilenetv2_100",
+    "mobilenetv3_small_100",
+    "mobilenetv3_large_100",
+    "tiny_vit_sam",
+)
+"""Image encoders that `vos_kd.modeling.backbones` builds."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,9 @@ class MemoryConfig:
     """Memory positions a query reads; None reads all, which is one well-shaped product instead of a selection."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "memory_interval", "max_recent", "max_given", "top_k")
+        _require_positive(self, "memory_interval", "max_given")
+        _require_positive(self, *(name for name in ("max_recent", "top_k") if getattr(self, name) is not None))
+        _require_bool(self, "keep_previous")
 
 
 @dataclass(frozen=True)
@@ -70,10 +90,18 @@ class NetworkConfig:
     """Space-Time Feature Fusion of the query frame with the previous frame's value and mask."""
 
     def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:  # a name from a weight file must not reach timm, which would ask a hub
+            raise InputError(f"backbone is {self.backbone!r}; expected one of {', '.join(BACKBONES)}.")
         _require_positive(self, "key_dim", "value_dim", "frame_dim", "value_width")
-        object.__setattr__(self, "decoder_widths", tuple(self.decoder_widths))  # JSON gives a list
-        if len(self.decoder_widths) != 3 or min(self.decoder_widths) < 1:
-            raise InputError(f"decoder_widths is {self.decoder_widths}; expected three positive numbers.")
+        _require_bool(self, "stff")
+        widths = self.decoder_widths
+        if not (
+            isinstance(widths, (list, tuple))
+            and len(widths) == 3
+            and all(type(width) is int and 1 <= width <= 4096 for width in widths)
+        ):
+            raise InputError(f"decoder_widths is {widths!r}; expected three whole numbers from 1 to 4096.")
+        object.__setattr__(self, "decoder_widths", tuple(widths))  # JSON gives a list
         if self.block not in ("separable", "dense"):
             raise InputError(f"block is {self.block!r}; expected 'separable' or 'dense'.")
 

@@ -1,4 +1,4 @@
-"""From a training run to deployed weights: `python -m vos_kd.export_weights RUN [--out DIR]`.
+"""From a training run to deployed weights: `python -m vos_kd.export_weights RUN --out DIR`.
 
 Writes the averaged student and teacher in half precision, without Smooth Blocks and Discriminator, and a model card
 beside each.
@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vos_kd.checkpoint import WEIGHTS_FOLDER, fill, save_weights, sha256
+from vos_kd.checkpoint import fill, save_weights, sha256
 from vos_kd.config import ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
 from vos_kd.model import count_parameters
 from vos_kd.modeling.registry import build_model, get_config
 from vos_kd.training.checkpoints import load_checkpoint
+from vos_kd.training.metrics import read_metrics
 
 LIMITS_MB = {"student": 5, "teacher": 25}
 """Plain git files stay small; the page bundles both."""
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 when written, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m vos_kd.export_weights", description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, help="folder of a training run")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER, help="by default the package's own weights")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="vos_kd/weights to bundle them")
     parser.add_argument("--only", choices=("student", "teacher"), help="one of the two")
     parser.add_argument("--data", default="", help="text for the card: what was trained on, and its licences")
     args = parser.parse_args(argv)
@@ -70,21 +71,20 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
     fill(network, weights, run / "checkpoint.pt")  # says what is wrong if the registry has changed since
     path = out / f"{config.name}.safetensors"
     step = int(state.content["step"])
-    save_weights(path, weights, config, {"recipe": recipe["name"], "steps": str(step), "seed": str(recipe["seed"])})
-    size_mb = path.stat().st_size / 1e6
+    last = _last(run)
+    size_mb = 2 * sum(value.numel() for value in weights.values()) / 1e6
     if size_mb > LIMITS_MB[role]:
-        path.unlink()
         raise InputError(f"{path.name} would have {size_mb:.1f} MB; the limit for a {role} is {LIMITS_MB[role]} MB.")
+    save_weights(path, weights, config, {"recipe": recipe["name"], "steps": str(step), "seed": str(recipe["seed"])})
     card = path.with_suffix(".md")
-    atomic_write(card, _card(config, path, count_parameters(network), recipe, environment, step, data, _last(run)))
+    atomic_write(card, _card(config, path, count_parameters(network), recipe, environment, step, data, last))
     return [path, card]
 
 
 def _last(run: Path) -> dict[str, float]:
-    """The last validation of a run."""
-    rows = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
+    """The last validation of a run; empty where there was none."""
     found: dict[str, float] = {}
-    for row in rows:
+    for row in read_metrics(run / "metrics.jsonl"):
         if any(key.startswith("validation/") for key in row):
             found = row
     return found

@@ -64,7 +64,7 @@ class FrameGeometry:
             `[1, 3, *network_size]` in 0-1, channels-last.
         """
         # A numpy image is channels-last already; its permuted view stays so.
-        tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        tensor = image if isinstance(image, Tensor) else _to_tensor(image).permute(2, 0, 1)
         tensor = tensor[None].to(device)
         is_uint8 = tensor.dtype == torch.uint8
         working = (self.working_height, self.working_width)
@@ -92,7 +92,7 @@ class FrameGeometry:
             stride: the network's `mask_stride`.
             device: where to.
         """
-        one_hot = torch.from_numpy(mask).to(device)[None] == torch.tensor(ids, device=device).view(-1, 1, 1)
+        one_hot = _to_tensor(mask).to(device)[None] == torch.tensor(ids, device=device).view(-1, 1, 1)
         working = (self.working_height, self.working_width)
         probs = one_hot[None].float()
         if working != (self.height, self.width):
@@ -107,3 +107,8 @@ class FrameGeometry:
         if (self.working_height, self.working_width) != (self.height, self.width):
             maps = F.interpolate(maps, (self.height, self.width), mode="bilinear", align_corners=False)
         return maps[0]
+
+
+def _to_tensor(array: np.ndarray) -> Tensor:
+    """An array as a tensor, copied only where torch cannot share it: reversed, or read-only as Pillow's are."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -71,14 +71,15 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     def step(
-        self, image: Image, masks: np.ndarray | None = None, object_ids: Sequence[int] | None = None
+        self, image: Image, masks: np.ndarray | Tensor | None = None, object_ids: Sequence[int] | None = None
     ) -> np.ndarray:
         """Segment the next frame.
 
         Args:
             image: RGB, numpy uint8 `[H, W, 3]`, or torch `[3, H, W]` uint8 or float in 0-1. All frames have one size.
             masks: uint8 `[H, W]` of object ids, where masks are known: for the first frame, for objects that join, or
-                to correct what was predicted. 255 (void) is where nothing is known.
+                to correct what was predicted. 255 (void) is where nothing is known: there, followed objects are
+                predicted.
             object_ids: the objects that `masks` speaks for; by default those that it shows. Name one that it does not
                 show to say that the object is out of sight. Objects not named are predicted as in any frame.
 
@@ -90,26 +91,28 @@ class VideoSegmenter:
                 of another size than the first.
         """
         geometry = self._check_frame(image)
+        if isinstance(masks, Tensor):
+            masks = masks.cpu().numpy()
         given = self._check_masks(masks, object_ids, geometry)
-        self.frame_index += 1
+        self._geometry = geometry  # the video's from now on: frame and mask are sound
         if not self.object_ids and not given:
+            self.frame_index += 1
             return np.zeros((geometry.height, geometry.width), np.uint8)
-        if not self.object_ids:
-            self._first_index = self.frame_index
 
         network = self.model.network
         frame = geometry.network_input(image, network.image_mean, self.model.device, self.model.dtype)
         features, all_probs = self.look(frame)
-        probs = {i: p for i, p in zip(self.object_ids, all_probs, strict=True) if i not in given}
-        out = self._to_ids(probs, geometry)
+        predicted = dict(zip(self.object_ids, all_probs, strict=True))
+        probs = {i: p for i, p in predicted.items() if i not in given}
         if masks is not None and given:
-            shown = np.isin(masks, given)
-            out[shown] = masks[shown]
-            given_probs = geometry.mask_input(masks, given, network.mask_stride, self.model.device)
-            free = 1 - given_probs.sum(0).clamp(max=1)
-            probs = {i: p * free for i, p in probs.items()} | dict(zip(given, given_probs, strict=True))
-            self.object_ids += [i for i in given if i not in self.object_ids]
-        self.memorize(frame, features, torch.stack([probs[i] for i in self.object_ids]), is_given=bool(given))
+            probs, out = self._merge(masks, given, predicted, geometry)
+        else:
+            out = self._to_ids(probs, geometry)
+        if not self.object_ids:
+            self._first_index = self.frame_index + 1
+        self.frame_index += 1
+        self.object_ids += [i for i in given if i not in self.object_ids]
+        self.memorize(frame, features, torch.stack([probs[i] for i in self.object_ids]), given)
         return out
 
     def drop(self, object_id: int) -> None:
@@ -150,25 +153,55 @@ class VideoSegmenter:
             logits = upsample(logits, network.logit_stride // network.mask_stride)
         return features, torch.sigmoid(logits)[0]
 
-    def memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, *, is_given: bool) -> None:
-        """Remember a frame with its object probabilities `[O, H/s, W/s]`, where the memory's rules ask for it."""
+    def memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, given: Sequence[int]) -> None:
+        """Remember a frame, where the memory's rules ask for it.
+
+        Args:
+            frame: as for `look`.
+            features: what `look` gave.
+            probs: `[O, H/s, W/s]` of the followed objects.
+            given: the objects whose masks were given; only these are kept as such, the others were predicted.
+        """
         config = self.memory.config
         network = self.model.network
         is_memory_frame = (self.frame_index - self._first_index) % config.memory_interval == 0
-        if not (is_given or is_memory_frame or config.keep_previous or network.uses_prior):
+        is_recent = is_memory_frame or config.keep_previous
+        if not (given or is_recent or network.uses_prior):
             return
         masks = torch.softmax(soft_aggregate(probs, dim=0), dim=0)[1:][None].to(self.model.dtype)
         value = network.encode_value(frame, features, masks)
         if network.uses_prior:
             self._prior = ObjectPrior(value, masks)
-        if is_given or is_memory_frame or config.keep_previous:
-            self.memory.add(
-                features.key[0],
-                None if features.shrinkage is None else features.shrinkage[0],
-                dict(zip(self.object_ids, value[0], strict=True)),
-                is_given=is_given,
-                is_provisional=not is_memory_frame,
-            )
+        values = dict(zip(self.object_ids, value[0], strict=True))
+        key, shrinkage = features.key[0], None if features.shrinkage is None else features.shrinkage[0]
+        if given:
+            self.memory.add(key, shrinkage, {i: values[i] for i in given}, is_given=True)
+        predicted = {i: v for i, v in values.items() if i not in given}
+        if is_recent and predicted:
+            self.memory.add(key, shrinkage, predicted, is_provisional=not is_memory_frame)
+
+    def _merge(
+        self, masks: np.ndarray, given: Sequence[int], predicted: Mapping[int, Tensor], geometry: FrameGeometry
+    ) -> tuple[dict[int, Tensor], np.ndarray]:
+        """Given masks and predictions together.
+
+        Returns:
+            Probabilities of all objects at the network's `mask_stride`, and the frame's mask. Where `masks` is void, an
+            object that was followed before is predicted; a new one is not there.
+        """
+        stride, device = self.model.network.mask_stride, self.model.device
+        told = geometry.mask_input(masks, [*given, VOID_ID], stride, device)
+        void, shares = told[-1], dict(zip(given, told[:-1], strict=True))
+        free = (1 - told.sum(0)).clamp(0, 1) + void  # where no given object is
+        probs = {i: p * free for i, p in predicted.items() if i not in given}
+        probs |= {i: share + void * predicted[i] if i in predicted else share for i, share in shares.items()}
+        out = self._to_ids({i: p for i, p in predicted.items() if i not in given}, geometry)
+        is_void = masks == VOID_ID
+        if is_void.any():
+            out[is_void] = self._to_ids(predicted, geometry)[is_void]
+        shown = np.isin(masks, given)
+        out[shown] = masks[shown]
+        return probs, out
 
     def _to_ids(self, probs: Mapping[int, Tensor], geometry: FrameGeometry) -> np.ndarray:
         """The likeliest object at each pixel of the frame."""
@@ -183,22 +216,25 @@ class VideoSegmenter:
 
     def _check_frame(self, image: Image) -> FrameGeometry:
         index = self.frame_index + 1
+        expected = "expected RGB as numpy uint8 [H, W, 3], or torch [3, H, W] of uint8 or of floats in 0-1"
         if isinstance(image, Tensor):
-            is_image = (
-                image.dim() == 3 and image.shape[0] == 3 and (image.dtype == torch.uint8 or image.is_floating_point())
-            )
-            height, width = image.shape[-2:] if image.dim() >= 2 else (0, 0)
-        else:
+            is_image = image.dim() == 3 and image.shape[0] == 3
+            is_image = is_image and (image.dtype == torch.uint8 or image.is_floating_point())
+            height, width = (int(side) for side in image.shape[-2:]) if image.dim() > 1 else (0, 0)
+        elif isinstance(image, np.ndarray):
             is_image = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
-            height, width = image.shape[:2] if image.ndim >= 2 else (0, 0)
-        if not is_image or height < 1 or width < 1:
+            height, width = image.shape[:2] if image.ndim > 1 else (0, 0)
+        else:
+            raise InputError(f"frame {index} is a {type(image).__name__}; {expected}.")
+        if not is_image or min(height, width) < 1:
             raise InputError(
-                f"frame {index} is {type(image).__name__} {image.dtype} of shape {tuple(image.shape)}; expected RGB as "
-                "numpy uint8 [H, W, 3], or torch [3, H, W] of uint8 or of floats in 0-1."
+                f"frame {index} is {type(image).__name__} {image.dtype} of shape {tuple(image.shape)}; {expected}."
             )
+        if isinstance(image, Tensor) and not bool(torch.isfinite(image).all()):
+            raise InputError(f"frame {index} has values that are not finite; {expected}.")
         if self._geometry is None:
-            self._geometry = FrameGeometry.fit(height, width, self.short_side, self.max_side)
-        elif (self._geometry.height, self._geometry.width) != (height, width):
+            return FrameGeometry.fit(height, width, self.short_side, self.max_side)
+        if (self._geometry.height, self._geometry.width) != (height, width):
             raise InputError(
                 f"frame {index} is {width}x{height} but the video began with "
                 f"{self._geometry.width}x{self._geometry.height}; make a new VideoSegmenter for another size."
@@ -212,12 +248,19 @@ class VideoSegmenter:
                 raise InputError("object_ids were named without masks; give a mask, all zero if none is in sight.")
             return []
         name = f"of frame {self.frame_index + 1}"
+        if not isinstance(masks, np.ndarray):
+            raise InputError(f"the mask {name} is a {type(masks).__name__}; expected uint8 object ids [H, W].")
         if masks.dtype != np.uint8:
             raise InputError(
                 f"the mask {name} is {masks.dtype}; expected uint8 object ids (vos_kd.read_mask gives them)."
             )
         require_size(masks, geometry.height, geometry.width, name)
         given = list(object_ids(masks) if ids is None else dict.fromkeys(int(i) for i in ids))
+        if not given and ids is None and not self.object_ids and masks.any():
+            raise InputError(
+                f"the mask {name} holds 0 and 255 alone, and 255 is void; for a black and white mask give "
+                "(mask > 0).astype('uint8'), or read it with vos_kd.read_mask."
+            )
         wrong = [i for i in given if not 0 < i < VOID_ID]
         if wrong:
             raise InputError(f"the mask {name} speaks for object {wrong[0]}; ids are 1 to {VOID_ID - 1}.")

@@ -14,6 +14,12 @@ from vos_kd.distill.task import DistillConfig
 from vos_kd.errors import InputError
 
 
+def _require_at_least(config: object, least: int, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise InputError(f"{name} is {getattr(config, name)}; expected {least} or more.")
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Where clips come from and what they are like."""
@@ -38,6 +44,13 @@ class DataConfig:
     max_skip: int = 10
     """Largest gap between frames drawn from a real clip."""
 
+    def __post_init__(self) -> None:
+        _require_at_least(self, 1, "max_objects", "batch_size", "max_skip")
+        _require_at_least(self, 2, "frames")
+        _require_at_least(self, 0, "workers")
+        if not 0 <= self.real_share <= 1:
+            raise InputError(f"data.real_share is {self.real_share}; expected a share from 0 to 1.")
+
 
 @dataclass(frozen=True)
 class OptimConfig:
@@ -59,6 +72,12 @@ class OptimConfig:
     """Decay of the averaged weights that are validated and exported."""
     max_bad_steps: int = 5
     """Non-finite steps in a row after which the run stops; each is skipped and counted."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, 1, "steps", "max_bad_steps")
+        _require_at_least(self, 0, "warmup_steps")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"optim.ema is {self.ema}; expected 0 or more and below 1.")
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,9 @@ class Recipe:
     validate_every: int = 500
     validation_clips: int = 48
     save_every: int = 250
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, 1, "log_every", "validate_every", "validation_clips", "save_every")
 
     def to_json(self) -> str:
         """JSON with sorted keys: equal recipes give equal text."""
@@ -118,7 +140,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="davis-ytvos",
-            # The standard second stage: real clips alone, 3 frames of 384, gaps growing to 25 and back to 5.
+            # The standard second stage: real clips alone, 3 frames of 384. Start it from a first stage's weights.
             data=DataConfig(real_share=1.0, height=384, width=384, batch_size=8, workers=8, max_skip=25),
             optim=OptimConfig(steps=80_000, lr=2e-4, warmup_steps=500, ema=0.9995),
         ),

@@ -11,13 +11,12 @@ import argparse
 import json
 import logging
 import sys
-import time
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -34,7 +33,8 @@ from vos_kd.recipes import Recipe, get_recipe
 from vos_kd.runtime import environment
 from vos_kd.training.checkpoints import load_checkpoint, save_checkpoint
 from vos_kd.training.feeds import build_feed, validation_batches
-from vos_kd.training.optim import build_optimizer, rate_at, set_rates
+from vos_kd.training.metrics import Meter, append_row, keep_rows_until
+from vos_kd.training.optim import build_optimizer, clip_gradients, rate_at, set_rates
 from vos_kd.training.stopping import Stop
 from vos_kd.training.validation import contact_sheet, validate
 
@@ -80,21 +80,15 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
 def _train(recipe: Recipe, out: Path, stop: Stop) -> bool:
     accelerator = Accelerator(mixed_precision=recipe.precision)
     set_seed(recipe.seed)
-    if accelerator.is_main_process:
-        _prepare_folder(recipe, out)
-    accelerator.wait_for_everyone()
+    state = load_checkpoint(out / "checkpoint.pt")
+    if state is not None:
+        _require_same_recipe(recipe, out)
 
     task = build_task(recipe)
     optimizer = build_optimizer(task, recipe.optim)
     ema = Ema(task, recipe.optim.ema)
     adaptive = AdaptiveRate(recipe.distill.rates)
-    state = load_checkpoint(out / "checkpoint.pt")
-    step = 0
-    if state is not None:
-        step = state.restore(task, optimizer, ema, adaptive)
-        log.info("continuing at step %d", step)
-        if accelerator.is_main_process:
-            _forget_rows_after(step, out / "metrics.jsonl")
+    step = 0 if state is None else state.restore(task, optimizer, ema, adaptive)
     task.to(accelerator.device)
     ema.to(accelerator.device)
     if recipe.compile:
@@ -103,51 +97,65 @@ def _train(recipe: Recipe, out: Path, stop: Stop) -> bool:
     model, optimizer = accelerator.prepare(task, optimizer)
     feed = build_feed(recipe, accelerator, start=step)
     held_out = validation_batches(recipe)
-    writer = SummaryWriter(str(out), purge_step=step) if accelerator.is_main_process else None
+    writer = None
+    if accelerator.is_main_process:  # not before: a recipe whose data cannot be used leaves nothing behind
+        atomic_write(out / "recipe.json", recipe.to_json())
+        atomic_write(out / "environment.json", json.dumps(environment(), indent=1))
+        keep_rows_until(step, out / "metrics.jsonl")
+        writer = SummaryWriter(str(out), purge_step=step)
+    if step:
+        log.info("continuing at step %d", step)
+
     meter = Meter()
     rates = adaptive.rates() if recipe.distill.adaptive_rate else PLAIN
+    buffers = list(task.buffers())
+    before = [buffer.clone() for buffer in buffers]
     bad_steps = 0
     total = recipe.optim.steps
     bar = tqdm(total=total, initial=step, unit="step", disable=not accelerator.is_main_process, mininterval=5)
     try:
-        while step < total and not stop.is_due():
+        while step < total and not _is_over(stop, accelerator):
             with meter.waiting():
                 clip = next(feed)
-            _training_mode(task)
+            _training_mode(task, recipe)
+            torch._foreach_copy_(before, buffers)
             set_rates(optimizer, rate_at(step, recipe.optim), rates)
             with accelerator.autocast():
                 losses = model(clip, progress=step / total, distillation=rates.distillation)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(losses["loss"])
-            norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optim.clip_norm)
+            norms = clip_gradients(optimizer, recipe.optim.clip_norm, accelerator)
             step += 1
-            if not torch.isfinite(norm):
-                bad_steps += 1
-                meter.skipped += 1
-                _after_bad_step(bad_steps, recipe, step, clip, out)
-            else:
+            if all(torch.isfinite(norm) for norm in norms.values()):
                 bad_steps = 0
                 optimizer.step()
                 ema.update(task)
                 if recipe.distill.adaptive_rate and "teacher" in losses:
-                    rates = adaptive.update(losses["teacher"].item(), losses["student"].item())
-                meter.add(losses, norm)
+                    # Of all processes together: with rates of their own they would train different networks.
+                    both = torch.stack([losses["teacher"], losses["student"]]).detach()
+                    rates = adaptive.update(*accelerator.reduce(both, "mean").tolist())
+                meter.add(losses, norms)
+            else:
+                bad_steps += 1
+                meter.skipped += 1
+                torch._foreach_copy_(buffers, before)  # running statistics have seen what was not finite
+                _after_bad_step(bad_steps, recipe, step, clip, out)
             bar.update()
-            is_last = step == total
-            if accelerator.is_main_process and writer is not None:
-                if step % recipe.log_every == 0 or is_last:
-                    row = {"step": step, **meter.take(recipe.data.batch_size), **_named(rates)}
-                    _log(out, writer, row)
-                    bar.set_postfix_str(f"loss {row.get('loss', float('nan')):.3f}")
-                if step % recipe.validate_every == 0 or is_last:
-                    row = {"step": step, **validate(task, ema, held_out, accelerator)}
-                    _log(out, writer, row)
-                    bar.write(json.dumps(row), file=sys.stderr)
-                    contact_sheet(task, ema, held_out[0], accelerator, out / "validation.png")
-                    meter.pause()
-                if step % recipe.save_every == 0 or is_last:
-                    save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
-        if accelerator.is_main_process:
+            if writer is None:
+                continue
+            if step % recipe.log_every == 0 or step == total:
+                row = {"step": step, **meter.take(recipe.data.batch_size), **_named(rates)}
+                _log(out, writer, row)
+                bar.set_postfix_str(f"loss {row.get('loss', float('nan')):.3f}")
+            if step % recipe.validate_every == 0 or step == total:
+                row = {"step": step, **validate(task, ema, held_out, accelerator)}
+                _log(out, writer, row)
+                bar.write(json.dumps(row), file=sys.stderr)
+                contact_sheet(task, ema, held_out[0], accelerator, out / "validation.png")
+                meter.reset()
+            if step % recipe.save_every == 0 and step < total:
+                save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
+        if writer is not None:
             save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
         if stop.is_interrupted:
             raise KeyboardInterrupt(f"everything up to step {step} is saved")
@@ -159,9 +167,14 @@ def _train(recipe: Recipe, out: Path, stop: Stop) -> bool:
 
 
 def build_task(recipe: Recipe) -> OnlineDistillation:
-    """Networks and train-time parts of a recipe, filled from the files that it names."""
-    student = STM(get_config(recipe.student).network)
-    teacher = None if recipe.distill.teacher_mode == "none" else STM(get_config(recipe.teacher).network)
+    """Networks and train-time parts of a recipe, filled from the files that it names.
+
+    Raises:
+        InputError: a network that is not trainable here, a file that does not fit, or an encoder that would stay as
+            random as it was built.
+    """
+    student = _network(recipe.student)
+    teacher = None if recipe.distill.teacher_mode == "none" else _network(recipe.teacher)
     for network, encoder, whole in (
         (student, recipe.student_encoder, recipe.student_weights),
         (teacher, recipe.teacher_encoder, recipe.teacher_weights),
@@ -172,69 +185,43 @@ def build_task(recipe: Recipe) -> OnlineDistillation:
             path = find_weights(whole)
             fill(network, read_weights(path)[1], path)
     if teacher is not None and recipe.optim.teacher_encoder_lr_scale == 0:
+        if recipe.teacher_encoder is None and recipe.teacher_weights is None:
+            raise InputError(
+                "the teacher's image encoder is frozen (optim.teacher_encoder_lr_scale=0) but would be random; give "
+                "--set teacher_encoder=FILE (vos_kd/modeling/pretrained.py says where from) or teacher_weights=teacher."
+            )
         teacher.backbone.requires_grad_(False)
     return OnlineDistillation(student, teacher, recipe.distill).to(memory_format=torch.channels_last)
 
 
-class Meter:
-    """Means since the last look, and where the time went."""
-
-    def __init__(self) -> None:
-        self.skipped = 0
-        self._reset()
-
-    def _reset(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
-        self._waited = 0.0
-        self._since = time.perf_counter()
-
-    def pause(self) -> None:
-        """Leave out the time since the last `take`: it went into something else than training."""
-        self._reset()
-
-    def waiting(self) -> _Waiting:
-        """Time the block as time spent waiting for data."""
-        return _Waiting(self)
-
-    def add(self, losses: dict[str, Tensor], norm: Tensor) -> None:
-        """Take in a step; stays on the device, so that nothing waits for it."""
-        for name, value in {**losses, "gradient_norm": norm}.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
-        self._count += 1
-
-    def take(self, batch_size: int) -> dict[str, float]:
-        """Means and rates since the last call."""
-        seconds = time.perf_counter() - self._since
-        row = {name: float(value) / self._count for name, value in self._sums.items()}
-        row["clips_per_second"] = self._count * batch_size / seconds
-        row["waiting_share"] = self._waited / seconds
-        row["skipped_steps"] = self.skipped
-        self._reset()
-        return row
+def _network(name: str) -> STM:
+    config = get_config(name)
+    if config.architecture != "stm":
+        raise InputError(f"{name!r} cannot be trained here; expected one of this project's own networks.")
+    return STM(config.network)
 
 
-class _Waiting:
-    def __init__(self, meter: Meter) -> None:
-        self.meter = meter
-
-    def __enter__(self) -> None:
-        self.began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.meter._waited += time.perf_counter() - self.began
-
-
-def _training_mode(task: OnlineDistillation) -> None:
-    """Training mode, but for the image encoders' norms: their published statistics beat those of small batches."""
+def _training_mode(task: OnlineDistillation, recipe: Recipe) -> None:
+    """Training mode, but for norms whose published statistics beat those of small batches: of loaded image encoders."""
     task.train()
-    for network in (task.student, task.teacher):
-        if network is not None:
+    for network, files in (
+        (task.student, (recipe.student_encoder, recipe.student_weights)),
+        (task.teacher, (recipe.teacher_encoder, recipe.teacher_weights)),
+    ):
+        if network is not None and any(files):
             for module in network.backbone.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
     if task.teacher is not None and task.config.teacher_mode == "frozen":
         task.teacher.eval()
+
+
+def _is_over(stop: Stop, accelerator: Accelerator) -> bool:
+    """Whether any process is to stop: one that left the others behind would keep them waiting for ever."""
+    if accelerator.num_processes == 1:
+        return stop.is_due()
+    votes = torch.tensor(float(stop.is_due()), device=accelerator.device)
+    return bool(accelerator.reduce(votes, "sum") > 0)
 
 
 def _after_bad_step(bad_steps: int, recipe: Recipe, step: int, clip: object, out: Path) -> None:
@@ -247,23 +234,14 @@ def _after_bad_step(bad_steps: int, recipe: Recipe, step: int, clip: object, out
     )
 
 
-def _prepare_folder(recipe: Recipe, out: Path) -> None:
+def _require_same_recipe(recipe: Recipe, out: Path) -> None:
     file = out / "recipe.json"
-    if file.is_file() and file.read_text() != recipe.to_json():
+    if not file.is_file() or file.read_text() != recipe.to_json():
         raise InputError(f"{out} holds a run of another recipe (see {file}); choose another --out, or delete that one.")
-    atomic_write(file, recipe.to_json())
-    atomic_write(out / "environment.json", json.dumps(environment(), indent=1))
-
-
-def _forget_rows_after(step: int, file: Path) -> None:
-    """Drop what was logged between the last checkpoint and the end of the interrupted run: it comes again."""
-    rows = file.read_text().splitlines() if file.is_file() else []
-    atomic_write(file, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= step))
 
 
 def _log(out: Path, writer: SummaryWriter, row: dict[str, float]) -> None:
-    with (out / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    append_row(row, out / "metrics.jsonl")
     for name, value in row.items():
         writer.add_scalar(name, value, int(row["step"]))
 

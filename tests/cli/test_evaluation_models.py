@@ -92,7 +92,7 @@ def test_speed_command_writes_its_figures(tmp_path: Path, weights: Path, capsys:
     assert latency["network"]["median"] < latency["end_to_end"]["median"]
     assert model["fps_network"] > model["fps_end_to_end"] > 0
     assert model["params"] == 306_939
-    assert model["gmacs"] == pytest.approx(measure_complexity("student_small").gmacs)
+    assert model["gmacs"] == pytest.approx(measure_complexity("student_small", height=64, width=96).gmacs)
     assert [row["objects"] for row in figures["by_objects"]] == [1, 2]
     assert figures["environment"]["threads"] == torch.get_num_threads()
     assert "x   1.0" in capsys.readouterr().out
@@ -102,7 +102,7 @@ def test_memory_holds_as_many_frames_after_a_long_clip_as_after_a_short_one() ->
     model = load_model("student_small", random_weights=True, device="cpu")
     rows = list(endurance(model, frames=60, every=20, height=48, width=64))
     assert [row["frame"] for row in rows] == [20, 40, 60]
-    assert rows[2]["resident_mib"] < 1.03 * rows[0]["resident_mib"]
+    assert [row["memory_frames"] for row in rows] == [3, 3, 3]  # the first and two recent ones
 
 
 def test_predicted_masks_are_scored(
@@ -116,10 +116,12 @@ def test_predicted_masks_are_scored(
     record = tmp_path / "record.json"
     assert main(["score", *data, "--results", str(tmp_path / "tiny"), "--output", str(record)]) == 0
     assert "J&F" in capsys.readouterr().out
-    # What is there is left as it is: with the model's file gone there is nothing to run it with.
+    # What is there is left as it is, and other masks under the same name are not taken for it.
     touched = (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path)]) == 0
     assert (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns == touched
+    assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--short-side", "32"]) == 2
+    assert "holds masks of other weights or options" in capsys.readouterr().err
 
 
 def test_void_of_a_davis_2017_mask_is_no_object_when_merged() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from vos_kd.export_weights import export
 from vos_kd.recipes import get_recipe
 from vos_kd.train import main, train
 from vos_kd.training.checkpoints import load_checkpoint
+from vos_kd.training.metrics import read_metrics
 
 SMALL = [
     "data.height=48",
@@ -178,14 +180,17 @@ def test_steps_that_are_not_finite_are_skipped_counted_and_abort(
 
     def broken(self, clip, progress, distillation=1.0):  # type: ignore[no-untyped-def]
         out = forward(self, clip, progress, distillation)
-        bad = 0.1 < progress < 0.3 or progress > 0.6
-        return {**out, "loss": out["loss"] * float("nan")} if bad else out
+        if 0.1 < progress < 0.3 or progress > 0.6:
+            self.student.frame_projection[1].running_mean.data.fill_(float("nan"))  # as a forward of NaN leaves it
+            return {**out, "loss": out["loss"] * float("nan")}
+        return out
 
     monkeypatch.setattr(train_module.OnlineDistillation, "forward", broken)
     with pytest.raises(InputError, match=r"2 steps in a row up to step 6 had gradients that are not finite"):
         train(small("optim.max_bad_steps=2"), run)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["skipped_steps"] for row in rows] == [0, 1, 1, 1, 2]
+    assert all(torch.isfinite(value).all() for value in load_checkpoint_state(run).values())
     images = torch.load(run / "bad_batch.pt", weights_only=True)[0]
     assert images.dtype == torch.uint8
 
@@ -221,8 +226,38 @@ def test_the_command_works_from_any_folder_and_names_bad_input(tmp_path: Path) -
 
 
 def test_a_recipe_without_data_says_what_to_give(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert main(["--recipe", "cpu", "--set", "precision=no", "--out", str(tmp_path / "x")]) == 2
+    assert (
+        main(
+            [
+                "--recipe",
+                "cpu",
+                "--set",
+                "precision=no",
+                "--set",
+                "distill.teacher_mode=none",
+                "--out",
+                str(tmp_path / "x"),
+            ]
+        )
+        == 2
+    )
     assert "give --set data.photos=" in caplog.text
+
+
+def load_checkpoint_state(run: Path) -> dict[str, torch.Tensor]:
+    """Averaged weights and statistics of a run's checkpoint."""
+    state = load_checkpoint(run / "checkpoint.pt")
+    assert state is not None
+    return dict(state.content["ema"]["state"])
+
+
+def test_a_log_line_cut_off_by_a_kill_does_not_stop_the_next_run(whole_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "cut"
+    shutil.copytree(whole_run, run)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 7, "lo')
+    assert train(small(), run)  # nothing is left to do, and nothing fails
+    assert [row["step"] for row in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6, 6]
 
 
 def _environment() -> dict[str, str]:

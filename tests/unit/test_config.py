@@ -28,6 +28,11 @@ def test_every_preset_survives_json() -> None:
         ('{"name": "x", "network": {"key_dim": "big"}}', "key_dim is 'big'"),
         ('{"name": "x", "network": {"block": "odd"}}', "block is 'odd'"),
         ('{"name": "x", "memory": {"top_k": 0}}', "top_k is 0"),
+        ('{"name": "x", "memory": {"memory_interval": null}}', "memory_interval is None"),
+        ('{"name": "x", "network": {"backbone": "hf-hub:someone/model"}}', "backbone is 'hf-hub:someone/model'"),
+        ('{"name": "x", "network": {"decoder_widths": 5}}', "decoder_widths is 5"),
+        ('{"name": "x", "network": {"decoder_widths": [1, 2, 100000]}}', "decoder_widths is"),
+        ('{"name": "x", "network": {"stff": "no"}}', "stff is 'no'; expected true or false"),
         ('{"name": "x", "architecture": "unet"}', "architecture is 'unet'"),
     ],
 )

@@ -202,3 +202,91 @@ def test_bad_input_is_named() -> None:
         segmenter.step(image[:32])
     with pytest.raises(InputError, match="short_side is 8"):
         VideoSegmenter(model(), short_side=8)
+
+
+class PriorNetwork(ColourNetwork):
+    """Follows nothing but the prior: an object is where it was in the frame before."""
+
+    uses_prior = True
+
+    def segment(self, features: FrameFeatures, readout: Tensor, prior: ObjectPrior | None = None) -> Tensor:
+        assert prior is not None
+        assert prior.mask.shape[1] == prior.value.shape[1] == readout.shape[1]
+        return 20 * (prior.mask - 0.5)
+
+
+def test_the_prior_is_the_frame_before_and_follows_joins_and_drops() -> None:
+    segmenter = VideoSegmenter(model(PriorNetwork()))
+    first, mask = frame({1: 0, 2: 64})
+    segmenter.step(first, mask)
+    assert min(iou(segmenter.step(first), mask, i) for i in (1, 2)) > 0.95
+    _, joined = frame({7: 96})
+    segmenter.step(first, joined)
+    got = segmenter.step(first)
+    assert iou(got, joined, 7) > 0.95
+    assert iou(got, mask, 1) > 0.95
+    segmenter.drop(1)
+    got = segmenter.step(first)
+    assert set(np.unique(got)) == {0, 2, 7}
+    assert iou(got, joined, 7) > 0.95
+    _, moved = frame({2: 32})
+    segmenter.step(first, moved)
+    assert iou(segmenter.step(first), moved, 2) > 0.95
+
+
+def test_void_in_a_correction_leaves_the_prediction() -> None:
+    segmenter = VideoSegmenter(model())
+    segmenter.step(*frame({1: 0, 2: 64}))
+    image, truth = frame({1: 32, 2: 96})
+    correction = np.full_like(truth, 255)
+    correction[:16] = 0
+    got = segmenter.step(image, correction, object_ids=[1])
+    assert iou(got, truth, 1) > 0.85
+    assert iou(got, truth, 2) > 0.85
+    assert iou(segmenter.step(image), truth, 1) > 0.85  # and is remembered so
+
+
+def test_what_was_predicted_is_not_kept_as_given() -> None:
+    segmenter = VideoSegmenter(model(memory_interval=2, max_recent=2))
+    segmenter.step(*frame({1: 0}))
+    for x in (32, 64):
+        segmenter.step(frame({1: x})[0])
+    image, mask = frame({1: 64, 2: 0})
+    segmenter.step(image, np.where(mask == 2, mask, 0).astype(np.uint8))
+    assert [sorted(f.values) for f in segmenter.memory.given] == [[1], [2]]
+    segmenter.step(image)
+    assert [sorted(f.values) for f in segmenter.memory.recent] == [[1], [1, 2]]
+
+
+def test_arrays_of_any_layout_and_tensors_are_taken() -> None:
+    image, mask = frame({1: 0, 2: 64})
+    expected = VideoSegmenter(model()).step(image, mask)
+    flipped = np.ascontiguousarray(image[:, ::-1])[:, ::-1]
+    read_only = mask.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(VideoSegmenter(model()).step(flipped, mask[:, ::-1][:, ::-1]), expected)
+    np.testing.assert_array_equal(VideoSegmenter(model()).step(image, read_only), expected)
+    as_tensor = torch.from_numpy(image).permute(2, 0, 1)
+    np.testing.assert_array_equal(VideoSegmenter(model()).step(as_tensor, torch.from_numpy(mask)), expected)
+    with pytest.raises(InputError, match="frame 0 has values that are not finite"):
+        VideoSegmenter(model()).step(as_tensor.float() / 0, mask)
+
+
+def test_a_black_and_white_mask_is_not_taken_for_void() -> None:
+    image, mask = frame({1: 0})
+    with pytest.raises(InputError, match=r"holds 0 and 255 alone.*vos_kd.read_mask"):
+        VideoSegmenter(model()).step(image, mask * 255)
+
+
+def test_a_refused_first_call_does_not_settle_the_videos_size() -> None:
+    segmenter = VideoSegmenter(model())
+    image, mask = frame({1: 0})
+    with pytest.raises(InputError, match="expected equal sizes"):
+        segmenter.step(image[:32], mask)
+    np.testing.assert_array_equal(segmenter.step(image, mask), mask)
+
+
+@pytest.mark.parametrize("image", [None, [[1, 2, 3]], "frame.png"])
+def test_what_is_no_array_is_named(image: object) -> None:
+    with pytest.raises(InputError, match=f"frame 0 is a {type(image).__name__}; expected RGB"):
+        VideoSegmenter(model()).step(image)  # type: ignore[arg-type]

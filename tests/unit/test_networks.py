@@ -103,5 +103,5 @@ def test_names() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match=r"NetworkConfig.key_dim is 0"):
         NetworkConfig(key_dim=0)
-    with pytest.raises(InputError, match="three positive numbers"):
+    with pytest.raises(InputError, match="three whole numbers"):
         NetworkConfig(decoder_widths=(1, 2))  # type: ignore[arg-type]

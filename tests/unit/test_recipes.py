@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from vos_kd.checkpoint import save_weights
+from vos_kd.config import PRESETS
 from vos_kd.distill.adaptive_lr import PLAIN, Rates
 from vos_kd.errors import InputError
+from vos_kd.modeling.registry import build_model
 from vos_kd.recipes import RECIPES, OptimConfig, all_keys, get_recipe
 from vos_kd.train import build_task
 from vos_kd.training.optim import build_optimizer, rate_at, set_rates
@@ -48,6 +53,9 @@ def test_settings_are_parsed_by_the_type_of_their_field() -> None:
         ("compile=yes", "compile is 'yes'; expected true or false"),
         ("distill.teacher_mode=later", "teacher_mode is 'later'"),
         ("distill.logit_weight=-1", "logit_weight is -1.0; expected 0 or more"),
+        ("save_every=0", "save_every is 0; expected 1 or more"),
+        ("data.batch_size=0", "batch_size is 0; expected 1 or more"),
+        ("data.real_share=2", "real_share is 2.0"),
     ],
 )
 def test_wrong_settings_are_named(setting: str, message: str) -> None:
@@ -99,8 +107,12 @@ def test_each_role_has_its_own_rate() -> None:
     assert {group["lr"] for group in optimizer.param_groups if group["role"] == "parts"} == {1.0, 0.2}
 
 
-def test_a_teacher_encoder_with_rate_zero_is_frozen() -> None:
-    task = build_task(get_recipe("smoke", ["optim.teacher_encoder_lr_scale=0"]))
+def test_a_teacher_encoder_with_rate_zero_is_frozen_and_must_not_be_random(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"image encoder is frozen .* but would be random"):
+        build_task(get_recipe("smoke", ["optim.teacher_encoder_lr_scale=0"]))
+    weights = tmp_path / "teacher.safetensors"
+    save_weights(weights, build_model("student").state_dict(), PRESETS["student"])
+    task = build_task(get_recipe("smoke", ["optim.teacher_encoder_lr_scale=0", f"teacher_weights={weights}"]))
     assert task.teacher is not None
     assert not any(p.requires_grad for p in task.teacher.backbone.parameters())
     assert all(p.requires_grad for p in task.student.backbone.parameters())

@@ -144,7 +144,11 @@ class OnlineDistillation(nn.Module):
     def _distillation_losses(
         self, student: Rollout, teacher: Rollout, targets: Targets, progress: float, out: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """What draws the student to the teacher, and what the train-time parts learn for themselves."""
+        """What draws the student to the teacher, and what the train-time parts are trained by.
+
+        The second holds the mask loss of both Smooth Blocks. The teacher's features are detached from it; the
+        student's are not, so it is an auxiliary mask loss of the student too, however much imitation counts.
+        """
         config = self.config
         valid4 = F.avg_pool2d(targets.valid[:, None].float(), 4)[:, 0]
         valid16 = F.avg_pool2d(valid4[:, None], STRIDE // 4)[:, 0]

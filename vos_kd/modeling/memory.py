@@ -118,8 +118,8 @@ class MemoryBank:
     """The memory of one video.
 
     Two lists of frames, oldest first: `given` (masks came from outside; the first that knows an object is kept for
-    ever) and `recent` (predicted). A frame holds values only for the objects that were followed when it was stored, so
-    an object reads just the frames that know it; objects that the same frames know share one affinity. A frame may be
+    ever) and `recent` (predicted). A frame holds values only for the objects that it was stored for, so an object reads
+    just the frames that know it; objects that the same frames know share one affinity. A frame may be
     stored as provisional: the next predicted one takes its place. Both lists are bounded, so memory and time a frame do
     not depend on the length of the video.
     """

@@ -70,5 +70,6 @@ def load_checkpoint(path: Path) -> RunState | None:
     try:
         return RunState(path, torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        # Of torch's text only what was wrong: it goes on to advise loading without its safeguard.
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise InputError(f"checkpoint {path} is damaged ({reason}); remove it to begin again.") from error

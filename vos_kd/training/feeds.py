@@ -38,7 +38,7 @@ def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator
     photos = _photos(data, "train")
     clips = DeviceClips(DevicePhotos.load(photos, accelerator.device), data.max_objects)
     real = _real_clips(data, "train")
-    real_clips = round(data.batch_size * data.real_share) if real is not None else 0
+    real_clips = min(round(data.batch_size * data.real_share), data.batch_size - 1) if real is not None else 0
     scenes = load(clips.scenes(data.frames, (data.height, data.width)), list, data.batch_size - real_clips)
     rendered = (clips.render(batch) for batch in scenes)
     if real is None or real_clips == 0:

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from accelerate import Accelerator
+from torch import Tensor, nn
 
 from vos_kd.distill.adaptive_lr import Rates
 from vos_kd.distill.task import OnlineDistillation
@@ -61,3 +62,15 @@ def set_rates(optimizer: Any, lr: float, rates: Rates) -> None:
     factors = {"teacher": rates.teacher, "student": rates.student, "parts": 1.0}
     for group in optimizer.param_groups:
         group["lr"] = lr * group["scale"] * factors[group["role"]]
+
+
+def clip_gradients(optimizer: Any, clip_norm: float, accelerator: Accelerator) -> dict[str, Tensor]:
+    """Clip each role's gradients by their own norm, so that none is scaled by another's.
+
+    Returns:
+        `gradient_norm/ROLE` before clipping.
+    """
+    roles: dict[str, list[nn.Parameter]] = {}
+    for group in optimizer.param_groups:
+        roles.setdefault(group["role"], []).extend(group["params"])
+    return {f"gradient_norm/{role}": accelerator.clip_grad_norm_(p, clip_norm) for role, p in roles.items()}
