@@ -33,6 +33,7 @@ from vos_kd.modeling.registry import get_config
 from vos_kd.recipes import Recipe, get_recipe
 from vos_kd.runtime import environment
 from vos_kd.train import build_task, train
+from vos_kd.training.metrics import read_metrics
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ def train_rows(ablation: Ablation, time_limit: float | None = None) -> Iterator[
             raise InputError(f"{place}: {error}") from error
         run = _finished(recipe, folders[key])
         if run is None:
-            raise InputError(f"{place}: it gave no J; expected one step or more, and objects in the held-out clips.")
+            raise InputError(f"{place}: it gave no J; expected objects in the held-out clips.")
         (folders[key] / "checkpoint.pt").unlink()
         runs = {**runs, key: run}
         yield runs
@@ -227,13 +228,13 @@ def make_record(ablation: Ablation, runs: Runs, command: str) -> dict[str, Any]:
 
 
 def format_record(record: Mapping[str, Any]) -> str:
-    """A table in percent: mean and spread over the seeds, and what each row changes against which."""
+    """A table in percent: means and spreads over the seeds, and differences with the row that each is compared with."""
     title = f"J in percent on held-out clips after {record['recipe']['optim']['steps']} steps, mean ± spread over seeds"
     cells = [("row", "seeds", "student J", "difference", "against", "teacher J")]
     for row in record["rows"]:
         seeds = f"{row['seed_count']}/{len(record['seeds'])}{'' if row['is_complete'] else ' incomplete'}"
-        shown = [_percent(row[f"{key}_mean"], row[f"{key}_std"]) for key in ("student_j", "difference", "teacher_j")]
-        cells.append((row["title"], seeds, shown[0], shown[1], row["compared_with"] or "-", shown[2]))
+        j, teacher_j, difference = (_percent(row, key) for key in ("student_j", "teacher_j", "difference"))
+        cells.append((row["title"], seeds, j, difference, row["compared_with"] or "-", teacher_j))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     return "".join(f"{line}\n" for line in [title, *lines])
@@ -267,8 +268,7 @@ def main(argv: list[str] | None = None) -> int:
         log.info("interrupted; the same command continues")
         return 130
     sys.stdout.write(format_record(record))
-    state = "finished" if record["is_complete"] else "stopped by the time limit; the same command continues"
-    log.info("%s; the record is %s", state, output)
+    log.info("%s; record: %s", "finished" if record["is_complete"] else "time is up, run it again to go on", output)
     return 0
 
 
@@ -276,8 +276,7 @@ def _finished(recipe: Recipe, folder: Path) -> Run | None:
     """What a run's log says of it; None before its end. A step that is logged twice, after a kill, counts once."""
     if (folder / "recipe.json").is_file() and (folder / "recipe.json").read_text() != recipe.to_json():
         raise InputError(f"{folder} holds a run of another recipe; choose another --out, or delete that one.")
-    log_file = folder / "metrics.jsonl"
-    rows = [json.loads(line) for line in log_file.read_text().splitlines()] if log_file.is_file() else []
+    rows = read_metrics(folder / "metrics.jsonl")
     at_end = {key: value for row in rows if row["step"] == recipe.optim.steps for key, value in row.items()}
     student_j = at_end.get("validation/student_j", math.nan)
     if not math.isfinite(student_j):
@@ -287,8 +286,10 @@ def _finished(recipe: Recipe, folder: Path) -> Run | None:
     return Run(recipe.seed, student_j, at_end.get("validation/teacher_j"), recipe.optim.steps, seconds)
 
 
-def _percent(mean: float | None, spread: float | None) -> str:
-    return "-" if mean is None else f"{100 * mean:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+def _percent(row: Mapping[str, Any], key: str) -> str:
+    mean, spread = row[f"{key}_mean"], row[f"{key}_std"]
+    text = "-" if mean is None else f"{100 * mean:{'+' if key == 'difference' else ''}.1f}"
+    return text if spread is None else f"{text} ± {100 * spread:.1f}"
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -56,6 +56,28 @@ def atomic_write(target: Path, content: bytes | str) -> None:
         partial.write_bytes(data)
 
 
+def read_limited(path: Path, most: int) -> bytes:
+    """Read a file that somebody named: a plain one, and not without end.
+
+    Args:
+        path: of the file.
+        most: bytes it may have.
+
+    Raises:
+        InputError: it cannot be read, is no plain file (a device or a pipe never ends), or is larger.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is not a plain file; expected one that can be read whole.")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}. Check the path.") from error
+    if len(data) > most:
+        raise InputError(f"{path} is larger than {most >> 20} MiB, the most that is read of such a file.")
+    return data
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

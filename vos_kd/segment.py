@@ -57,7 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     for warning in manifest["warnings"]:
         log.warning("warning: %s", warning)
-    sys.stdout.write(json.dumps(manifest, indent=2) + "\n" if args.json else summary(manifest, request.out))
+    try:
+        sys.stdout.write(json.dumps(manifest, indent=2) + "\n" if args.json else summary(manifest, request.out))
+        sys.stdout.flush()
+    except OSError as error:  # a full disk or a closed pipe behind stdout; the results are in their files
+        sys.stderr.write(f"{PROG}: error: cannot print the summary: {error.strerror}; all is in {request.out}\n")
+        return 2
     if manifest["interrupted"]:
         sys.stderr.write(
             f"{PROG}: interrupted; {manifest['timings']['frames']} finished frames are kept in {request.out}\n"
@@ -144,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--max-side", type=_side, metavar="PIXELS", help="likewise for the longer side; default no limit")
     how.add_argument("--device", help="cpu, cuda, mps; default the best there is")
     how.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default the fastest that fits")
-    how.add_argument("--threads", type=_whole(1), metavar="N", help="of the network on the CPU; default torch's own")
+    how.add_argument(
+        "--threads", type=_whole(1, 1024), metavar="N", help="of the network on the CPU; default torch's own"
+    )
 
     shown = parser.add_argument_group("what is written and shown")
     shown.add_argument("--no-overlay", dest="overlay", action="store_false", help="write no videos")
@@ -188,10 +195,10 @@ def _request(args: argparse.Namespace, masks: Mapping[int, Path]) -> Request:
     )
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int = 10**9) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return int(text)
 
     return parse

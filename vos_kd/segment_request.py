@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vos_kd.data.masks import decode_mask, object_ids, require_objects, require_size
+from vos_kd.data.masks import MAX_BYTES, decode_mask, object_ids, require_objects, require_size
 from vos_kd.errors import InputError
+from vos_kd.files import read_limited
 from vos_kd.video_io import ClipInfo
 
 
@@ -126,10 +127,7 @@ def run_inputs(
 
 
 def _read_mask(path: Path) -> GivenMask:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the mask {path}: {error.strerror or error}. Check the path.") from error
+    data = read_limited(path, MAX_BYTES)
     mask = decode_mask(data, str(path))
     require_objects(mask, str(path))
     return GivenMask(path, mask, hashlib.sha256(data).hexdigest())

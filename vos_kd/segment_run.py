@@ -27,7 +27,7 @@ from vos_kd.model import Model
 from vos_kd.outputs import FORMAT, Background, Manifest, ResultFiles, RunFolder, model_labels
 from vos_kd.runtime import environment, pick_device, pick_dtype
 from vos_kd.segment_request import GivenMask, Request, check_fit, clip_name, read_masks, run_inputs
-from vos_kd.video_io import ClipInfo, open_clip
+from vos_kd.video_io import ClipInfo, frame_rate, open_clip
 
 Frames = Iterator[tuple[int, np.ndarray]]
 """Index within the clip, and RGB uint8 `[H, W, 3]`."""
@@ -88,10 +88,10 @@ def run(request: Request, command: str) -> Manifest:
             "inputs": inputs,
             "environment": {"vos-kd": __version__, **environment()},
         }
+        fps = float(frame_rate(clip.info.fps / request.every))  # may be refused: before anything is removed
         folder.clear()
         folder.write_manifest(manifest)
 
-        fps = clip.info.fps / request.every
         files = ResultFiles(folder.path, labels, clip_name(request.clip), fps, with_overlay=request.overlay)
         segmenters = {
             label: VideoSegmenter(model, short_side=request.short_side, max_side=request.max_side)

@@ -326,9 +326,9 @@ def test_animations() -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"cannot read the mask .*none\.png: No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*none\.png: No such file"):
         read_mask(tmp_path / "none.png")
-    with pytest.raises(InputError, match=r"cannot read the mask .*: Is a directory"):
+    with pytest.raises(InputError, match=r"is not a plain file"):
         read_mask(tmp_path)
     monkeypatch.setattr(masks, "MAX_BYTES", 10)
     (tmp_path / "large.png").write_bytes(encode_mask(two_objects()))

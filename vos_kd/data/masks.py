@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vos_kd.errors import InputError
-from vos_kd.files import atomic_write
+from vos_kd.files import atomic_write, read_limited
 
 VOID_ID = 255
 MAX_PIXELS = 2**26
@@ -59,14 +59,7 @@ def read_mask(path: Path | str) -> np.ndarray:
     Raises:
         InputError: the file cannot be read or is no mask.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read the mask {path}: {error.strerror or error}. Check the path.") from error
-    if len(data) > MAX_BYTES:
-        raise InputError(f"the mask {path} is larger than {MAX_BYTES >> 20} MiB. {_ADVICE}.")
-    return decode_mask(data, str(path))
+    return decode_mask(read_limited(Path(path), MAX_BYTES), str(path))
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:

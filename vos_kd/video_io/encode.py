@@ -25,6 +25,18 @@ _MAX_DENOMINATOR = 1001
 """Of a frame rate: what 30000/1001 needs. Containers count time in 32-bit ticks, and a float's own fraction is wild."""
 
 
+def frame_rate(fps: float | Fraction) -> Fraction:
+    """Frames a second as a video keeps them.
+
+    Raises:
+        InputError: not a finite number above 1/1001.
+    """
+    rate = Fraction(fps).limit_denominator(_MAX_DENOMINATOR) if math.isfinite(fps) else Fraction(0)
+    if rate <= 0:
+        raise InputError(f"a video of {float(fps):g} frames a second; expected a finite number above 1/1001.")
+    return rate
+
+
 class _Writer:
     """A video that grows frame by frame and appears under its name when it is whole.
 
@@ -52,13 +64,11 @@ class _Writer:
             size: width and height of the frames; None takes those of the first.
 
         Raises:
-            InputError: the folder cannot be written to, or `fps` is not above 1/1001.
+            InputError: the folder cannot be written to, or `fps` cannot be kept; see `frame_rate`.
         """
         self.path = Path(path)
         self.frame_count = 0
-        self._rate = Fraction(fps).limit_denominator(_MAX_DENOMINATOR) if math.isfinite(fps) else Fraction(0)
-        if self._rate <= 0:
-            raise InputError(f"{self.path}: {float(fps):g} frames a second; expected a finite number above 1/1001.")
+        self._rate = frame_rate(fps)
         self._size = size
         self._converter = VideoReformatter()
         self._output: OutputContainer | None = None
