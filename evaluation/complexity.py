@@ -124,7 +124,8 @@ def measure_complexity(
         memory_frames=memory_frames,
         memory_interval=1 if network.uses_prior or loaded.config.memory.keep_previous else memory_interval,
         key=_gflops(lambda: network.encode_key(image)),
-        read=_gflops(lambda: read_memory(prepare_keys(key), values, query, loaded.config.memory.top_k)),
+        # As if all positions were read, top-k or not: that is how the yardstick is counted.
+        read=_gflops(lambda: read_memory(prepare_keys(key), values, query)),
         decode=_gflops(lambda: network.segment(features, readout, ObjectPrior(readout, masks))),
         value=_gflops(lambda: network.encode_value(image, features, masks)),
     )

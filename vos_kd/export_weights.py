@@ -77,7 +77,7 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
         raise InputError(f"{path.name} would have {size_mb:.1f} MB; the limit for a {role} is {LIMITS_MB[role]} MB.")
     save_weights(path, weights, config, {"recipe": recipe["name"], "steps": str(step), "seed": str(recipe["seed"])})
     card = path.with_suffix(".md")
-    atomic_write(card, _card(config, path, count_parameters(network), recipe, environment, step, data, last))
+    atomic_write(card, _card(config, path, count_parameters(network), role, recipe, environment, step, data, last))
     return [path, card]
 
 
@@ -94,6 +94,7 @@ def _card(
     config: ModelConfig,
     path: Path,
     parameters: int,
+    role: str,
     recipe: dict[str, Any],
     environment: dict[str, Any],
     step: int,
@@ -106,7 +107,7 @@ def _card(
         f"- Held-out J ({key.removeprefix('validation/').removesuffix('_j')}, {recipe['validation_clips']} clips of 5 "
         f"frames from photos that training never saw): {value:.3f}\n"
         for key, value in validation.items()
-        if key.startswith("validation/")
+        if key == f"validation/{role}_j"
     )
     return f"""# {config.name}
 

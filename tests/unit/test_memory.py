@@ -59,6 +59,13 @@ def test_reading_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     torch.testing.assert_close(read_memory(keys, values, query), whole)
 
 
+@pytest.mark.parametrize("objects", [1, 3])
+def test_reading_the_best_equals_the_masked_affinity(objects: int) -> None:
+    keys, values, query = prepare_keys(random(40, 8)), random(40, objects, 6), random(33, 8, seed=3)
+    dense = readout(affinity(similarity(keys, query), 5), values)
+    torch.testing.assert_close(read_memory(keys, values, query, top_k=5), dense)
+
+
 def test_positions_are_rows_in_reading_order() -> None:
     feature = torch.arange(12.0).view(2, 2, 3)
     torch.testing.assert_close(positions(feature)[1], torch.tensor([1.0, 7.0]))
