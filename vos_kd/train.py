@@ -173,8 +173,8 @@ def build_task(recipe: Recipe) -> OnlineDistillation:
         InputError: a network that is not trainable here, a file that does not fit, or an encoder that would stay as
             random as it was built.
     """
-    student = _network(recipe.student)
-    teacher = None if recipe.distill.teacher_mode == "none" else _network(recipe.teacher)
+    student = _network(recipe.student, recipe.seed)
+    teacher = None if recipe.distill.teacher_mode == "none" else _network(recipe.teacher, recipe.seed)
     for network, encoder, whole in (
         (student, recipe.student_encoder, recipe.student_weights),
         (teacher, recipe.teacher_encoder, recipe.teacher_weights),
@@ -194,7 +194,8 @@ def build_task(recipe: Recipe) -> OnlineDistillation:
     return OnlineDistillation(student, teacher, recipe.distill).to(memory_format=torch.channels_last)
 
 
-def _network(name: str) -> STM:
+def _network(name: str, seed: int) -> STM:
+    torch.manual_seed(seed)  # for each anew: what one network draws shall not change where the other begins
     config = get_config(name)
     if config.architecture != "stm":
         raise InputError(f"{name!r} cannot be trained here; expected one of this project's own networks.")
