@@ -13,8 +13,8 @@ help:  ## List these targets
 
 demo:  ## Install, then segment a bundled example clip with student and teacher
 	@.ci/set-up requirements.txt
-	$(PY) -m vos_kd.data.synthetic twins --out $(EXAMPLE)
-	$(PY) -m vos_kd.segment $(EXAMPLE)/twins.mp4 --mask $(EXAMPLE)/Annotations/twins/00000.png \
+	$(PY) -m vos_kd.data.synthetic kites --out $(EXAMPLE)
+	$(PY) -m vos_kd.segment $(EXAMPLE)/kites.mp4 --mask $(EXAMPLE)/Annotations/kites/00000.png \
 		--model student,teacher --out $(EXAMPLE)/result --overwrite
 
 # One thread a worker: torch's own threads would fight over the cores that the workers fill.
