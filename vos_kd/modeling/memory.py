@@ -122,8 +122,6 @@ class MemoryFrame:
     keys: MemoryKeys
     values: dict[int, Tensor]
     """object id -> `[h*w, CV]`."""
-    is_given: bool
-    """Masks were given for it; it is kept before all others."""
 
 
 class MemoryBank:
@@ -165,7 +163,7 @@ class MemoryBank:
         """
         flat_shrinkage = None if shrinkage is None else positions(shrinkage)[:, 0]
         keys = prepare_keys(positions(key).contiguous(), flat_shrinkage)
-        frame = MemoryFrame(keys, {i: positions(value).contiguous() for i, value in values.items()}, is_given)
+        frame = MemoryFrame(keys, {i: positions(value).contiguous() for i, value in values.items()})
         if is_given:
             self.given.append(frame)
             self._forget_old_corrections()
