@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from evaluation.datasets import DATASETS, RESOLUTIONS
+from evaluation.datasets import DATASETS, RESOLUTIONS, Dataset, load_dataset
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_parser` of a command is given; generic in argparse's stub only, so in quotes."""
@@ -22,6 +22,19 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sequences", type=names, metavar="A,B", help="only these; the record is marked partial")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N; the record is marked partial")
+
+
+def chosen_dataset(arguments: argparse.Namespace, *, needs_images: bool) -> Dataset:
+    """The data set that those options choose; see `load_dataset`."""
+    return load_dataset(
+        arguments.dataset,
+        arguments.root,
+        split=arguments.split,
+        resolution=arguments.resolution,
+        sequences=arguments.sequences,
+        limit=arguments.limit,
+        needs_images=needs_images,
+    )
 
 
 def names(text: str) -> list[str]:

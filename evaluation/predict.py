@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from evaluation.datasets import Sequence, load_dataset
+from evaluation.datasets import Sequence
 from evaluation.errors import ProtocolError
-from evaluation.options import Subparsers, add_dataset_options, names, positive
+from evaluation.options import Subparsers, add_dataset_options, chosen_dataset, names, positive
 from evaluation.protocols import VOID_ID
 from evaluation.results import write_text
 from evaluation.sequences import read_truth
@@ -36,14 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict as the command line says; sequences whose masks are all there are left as they are."""
-    dataset = load_dataset(
-        arguments.dataset,
-        arguments.root,
-        split=arguments.split,
-        resolution=arguments.resolution,
-        sequences=arguments.sequences,
-        limit=arguments.limit,
-    )
+    dataset = chosen_dataset(arguments, needs_images=True)
     if arguments.short_side is not None and arguments.short_side < 16:
         raise ProtocolError(f"--short-side is {arguments.short_side}; the network needs 16 pixels or more.")
     folders = [arguments.results / Path(name).stem for name in arguments.models]

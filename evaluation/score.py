@@ -9,10 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from evaluation import provenance, results
-from evaluation.datasets import Dataset, conventions, load_dataset, seen_categories
+from evaluation.datasets import Dataset, conventions, seen_categories
 from evaluation.errors import ProtocolError
 from evaluation.file_scoring import score_dataset
-from evaluation.options import Subparsers, add_dataset_options, positive
+from evaluation.options import Subparsers, add_dataset_options, chosen_dataset, positive
 from evaluation.protocols import CONVENTIONS, Convention, Protocol
 from evaluation.record import ModelInfo, Record
 from evaluation.scorer import frames_to_score
@@ -41,15 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score as the command line says: write the record, print the table."""
-    dataset = load_dataset(
-        arguments.dataset,
-        arguments.root,
-        split=arguments.split,
-        resolution=arguments.resolution,
-        sequences=arguments.sequences,
-        limit=arguments.limit,
-        needs_images=False,
-    )
+    dataset = chosen_dataset(arguments, needs_images=False)
     protocol = make_protocol(dataset, arguments.convention, drops_given_frame=not arguments.keep_given_frame)
     frames = sum(len(frames_to_score(sequence, protocol)) for sequence in dataset.sequences)
     with tqdm(total=frames, desc="score", unit=" frames", disable=None) as bar:
