@@ -7,6 +7,7 @@ convolutions and matrix products; norms, activations, softmax and resizing are l
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluation.options import Subparsers, names, positive
 from evaluation.results import write_text
-from vos_kd import list_models, load_model
+from vos_kd import Model, list_models, load_model
 from vos_kd.modeling.memory import prepare_keys, read_memory
 from vos_kd.modeling.network import STRIDE, ObjectPrior
 
@@ -27,7 +28,13 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser("complexity", help="parameters and FLOPs", description=__doc__)
     add = parser.add_argument
-    add("--models", type=names, default=list_models(), metavar="A,B", help="registry names (default: all)")
+    add(
+        "--models",
+        type=names,
+        default=list_models(),
+        metavar="A,B",
+        help="names or weight files (default: all names)",
+    )
     add("--objects", type=positive, default=1, metavar="N", help="followed objects (default: %(default)s)")
     add("--memory-frames", type=positive, default=6, metavar="N", help="frames read (default: %(default)s)")
     add("--output", type=Path, metavar="FILE.json", help="where to write the figures")
@@ -86,43 +93,53 @@ class Complexity:
         return {**asdict(self), "gflops": self.gflops, "gmacs": self.gmacs}
 
 
-def measure_complexity(
-    model: str,
+def measure_complexity(model: str, *, objects: int = 1, memory_frames: int = 6) -> Complexity:
+    """Count a registry model, or one in a weight file, for a frame of 480x864. Registry models need no weights here."""
+    is_random = model in list_models()
+    loaded = load_model(model, random_weights=is_random, device="cpu", dtype="float32")
+    return count(loaded, name=model, objects=objects, memory_frames=memory_frames)
+
+
+def count(
+    model: Model,
     *,
+    name: str | None = None,
     height: int = 480,
     width: int = 864,
     objects: int = 1,
     memory_frames: int = 6,
     memory_interval: int = 5,
 ) -> Complexity:
-    """Count a registry model's parameters and FLOPs.
+    """Count a model's parameters and FLOPs, on its device and in its precision, which change nothing.
 
     Args:
-        model: a registry name; weights do not matter.
+        model: whose weights do not matter.
+        name: to call it; its configuration's by default.
         height: of the network's input, a multiple of 16.
         width: likewise.
         objects: followed objects.
         memory_frames: frames in memory when the query reads it.
         memory_interval: frames to one memory frame.
     """
-    loaded = load_model(model, random_weights=True, device="cpu", dtype="float32")
-    network = loaded.network
+    network = model.network
     h, w = height // STRIDE, width // STRIDE
-    image = torch.zeros(1, 3, height, width)
-    masks = torch.zeros(1, objects, height // network.mask_stride, width // network.mask_stride)
-    key = torch.zeros(memory_frames * h * w, network.key_dim)
-    values = torch.zeros(memory_frames * h * w, objects, network.value_dim)
-    query = torch.zeros(h * w, network.key_dim)
-    readout = torch.zeros(1, objects, network.value_dim, h, w)
-    features = network.encode_key(image)
+    zeros = functools.partial(torch.zeros, device=model.device, dtype=model.dtype)
+    image = zeros(1, 3, height, width)
+    masks = zeros(1, objects, height // network.mask_stride, width // network.mask_stride)
+    key = zeros(memory_frames * h * w, network.key_dim)
+    values = zeros(memory_frames * h * w, objects, network.value_dim)
+    query = zeros(h * w, network.key_dim)
+    readout = zeros(1, objects, network.value_dim, h, w)
+    with torch.inference_mode():
+        features = network.encode_key(image)
     return Complexity(
-        model=model,
-        params=loaded.parameters,
+        model=name or model.config.name,
+        params=model.parameters,
         height=height,
         width=width,
         objects=objects,
         memory_frames=memory_frames,
-        memory_interval=1 if network.uses_prior or loaded.config.memory.keep_previous else memory_interval,
+        memory_interval=1 if network.uses_prior or model.config.memory.keep_previous else memory_interval,
         key=_gflops(lambda: network.encode_key(image)),
         # As if all positions were read, top-k or not: that is how the yardstick is counted.
         read=_gflops(lambda: read_memory(prepare_keys(key), values, query)),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from evaluation.datasets import DATASETS, RESOLUTIONS, Dataset, load_dataset
+from evaluation.model_source import ModelSource
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_parser` of a command is given; generic in argparse's stub only, so in quotes."""
@@ -35,6 +36,39 @@ def chosen_dataset(arguments: argparse.Namespace, *, needs_images: bool) -> Data
         limit=arguments.limit,
         needs_images=needs_images,
     )
+
+
+def add_model_options(parser: argparse.ArgumentParser, default: list[str] | None = None) -> None:
+    """Add what chooses models and how they run."""
+    add = parser.add_argument
+    add(
+        *("--models", "--model"),
+        type=names,
+        required=default is None,
+        default=default,
+        metavar="A,B",
+        help="registry names, weight files, OWNER/REPO@REVISION on the hub, or package.module:factory of your own"
+        + (f" (default: {','.join(default)})" if default else ""),
+    )
+    add("--device", help="cpu, cuda, mps; by default the best there is")
+    add("--dtype", help="float32, bfloat16 or float16; by default the fastest that keeps the masks")
+    add("--threads", type=threads, metavar="N", help="of the CPU, for each process; by default torch's own choice")
+
+
+def model_sources(arguments: argparse.Namespace, *, random_weights: bool = False) -> list[ModelSource]:
+    """The models that those options choose; see `ModelSource`."""
+    return [
+        ModelSource(
+            text,
+            device=arguments.device,
+            dtype=arguments.dtype,
+            short_side=getattr(arguments, "short_side", None),
+            threads=arguments.threads,
+            folder=str(Path.cwd()),
+            random_weights=random_weights,
+        )
+        for text in arguments.models
+    ]
 
 
 def names(text: str) -> list[str]:

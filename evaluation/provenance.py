@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import vos_kd
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -45,3 +47,8 @@ def environment(packages: Iterable[str]) -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu_cores": os.cpu_count() or 0,
     }
+
+
+def machine() -> dict[str, str | int]:
+    """Versions, processor or accelerator and threads of a machine on which models ran."""
+    return {**vos_kd.environment(), "cpu_cores": os.cpu_count() or 0}

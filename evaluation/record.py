@@ -12,6 +12,8 @@ from typing import Any
 from evaluation.protocols import Protocol, Scores, SeenUnseen, average, score_object, seen_unseen
 
 SCHEMA_VERSION = 1
+KIND = "record"
+"""Tells a record from the other files of results: those of `speed`, and of the ablation."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Record:
     """ISO 8601 with time zone."""
     commit: str | None = None
     speed: Mapping[str, Any] | None = None
-    """What `speed` measured of the model."""
+    """What `speed` measured of the model; its keys are those of `throughput.Figures`."""
     complexity: Mapping[str, Any] | None = None
     """What `complexity` counted."""
 
@@ -96,6 +98,7 @@ def to_json(record: Record) -> dict[str, Any]:
     """The record as it is stored: plain values, fractions, with all means."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "kind": KIND,
         "model": asdict(record.model),
         "protocol": asdict(record.protocol),
         "is_partial": record.is_partial,

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from evaluation.errors import ProtocolError
 from evaluation.protocols import CONVENTIONS, VOID_ID, Protocol
-from evaluation.record import SCHEMA_VERSION, ModelInfo, ObjectResult, Record, SequenceResult, means
+from evaluation.record import KIND, SCHEMA_VERSION, ModelInfo, ObjectResult, Record, SequenceResult, means
 
 _T = TypeVar("_T", Record, SequenceResult, ObjectResult)
 
@@ -49,6 +49,8 @@ def _record(data: object) -> Record:
             f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}. Use the program that wrote it, or "
             "score again."
         )
+    if top.get("kind") != KIND:
+        raise ProtocolError(f"kind is {_shown(top.get('kind'))}; expected {KIND!r}: J and F of a model. {_AGAIN}")
     model, protocol = (_mapping(top.get(key), key) for key in ("model", "protocol"))
     record = Record(
         model=_checked_keys(model, "model", ModelInfo)(
@@ -78,7 +80,7 @@ def _record(data: object) -> Record:
     _unique([sequence.name for sequence in record.sequences], "sequences")
     if record.scores.jf_mean is None:
         raise ProtocolError(f"no object of it has a scored frame, so there are no means. {_AGAIN}")
-    keys = {"schema_version", *(one.name for one in fields(Record))}
+    keys = {"schema_version", "kind", *(one.name for one in fields(Record))}
     return _checked_means(record, top, "the file", keys)
 
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from vos_kd.inference import VideoSegmenter
     from vos_kd.model import Model
     from vos_kd.modeling.registry import build_model, list_models
+    from vos_kd.runtime import environment
 
 __all__ = [
     "InputError",
     "Model",
     "VideoSegmenter",
     "build_model",
+    "environment",
     "list_models",
     "load_model",
     "read_mask",
@@ -35,6 +37,7 @@ _HOMES = {
     "Model": "vos_kd.model",
     "VideoSegmenter": "vos_kd.inference",
     "build_model": "vos_kd.modeling.registry",
+    "environment": "vos_kd.runtime",
     "list_models": "vos_kd.modeling.registry",
     "load_model": "vos_kd.checkpoint",
     "read_mask": "vos_kd.data.masks",

@@ -12,9 +12,11 @@ import torch
 
 from evaluation.cli import main
 from evaluation.complexity import measure_complexity
+from evaluation.model_source import ModelSource
+from evaluation.models import open_model
 from evaluation.predict import _merged
 from evaluation.throughput import endurance
-from vos_kd import build_model, load_model
+from vos_kd import build_model
 from vos_kd.checkpoint import save_weights
 from vos_kd.config import PRESETS
 from vos_kd.data.masks import read_mask, write_mask
@@ -83,8 +85,18 @@ def test_complexity_command_writes_its_figures(tmp_path: Path, capsys: pytest.Ca
 
 def test_speed_command_writes_its_figures(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "s.json"
-    command = ["speed", "--models", f"student_small,{weights}", "--size", "64x96", "--objects", "1,2"]
-    assert main([*command, "--frames", "3", "--warm-up", "2", "--output", str(out)]) == 0
+    command = [
+        "speed",
+        "--models",
+        f"student_small,{weights}",
+        "--size",
+        "64x96",
+        "--objects",
+        "1,2",
+        "--device",
+        "cpu",
+    ]
+    assert main([*command, "--frames", "3", "--warm-up", "2", "--endurance", "4", "--output", str(out)]) == 0
     figures = json.loads(out.read_text())
     model = figures["models"]["student_small"]
     latency = model["latency_ms"]
@@ -92,16 +104,20 @@ def test_speed_command_writes_its_figures(tmp_path: Path, weights: Path, capsys:
     assert latency["network"]["median"] < latency["end_to_end"]["median"]
     assert model["fps_network"] > model["fps_end_to_end"] > 0
     assert model["params"] == 306_939
-    assert model["gmacs"] == pytest.approx(measure_complexity("student_small", height=64, width=96).gmacs)
-    assert [row["objects"] for row in figures["by_objects"]] == [1, 2]
-    assert figures["environment"]["threads"] == torch.get_num_threads()
+    assert model["gmacs"] == pytest.approx(measure_complexity("student_small").gmacs)
+    assert [row["objects"] for row in model["by_objects"]] == [1, 2]
+    assert model["by_objects"][0]["latency_ms"] == latency
+    assert [row["frames"] for row in model["by_length"]] == [1, 2, 3, 4]
+    assert figures["models"]["tiny"]["peak_memory_mib"] > 100
+    assert model["threads"] == figures["environment"]["threads"] == torch.get_num_threads()
+    assert (model["size"], model["objects"], model["device"]) == ([64, 96], 1, "cpu")
     assert "x   1.0" in capsys.readouterr().out
 
 
 def test_memory_holds_as_many_frames_after_a_long_clip_as_after_a_short_one() -> None:
-    model = load_model("student_small", random_weights=True, device="cpu")
+    model = open_model(ModelSource("student_small", device="cpu", random_weights=True))
     rows = list(endurance(model, frames=60, every=20, height=48, width=64))
-    assert [row["frame"] for row in rows] == [20, 40, 60]
+    assert [row["frames"] for row in rows] == [20, 40, 60]
     assert [row["memory_frames"] for row in rows] == [3, 3, 3]  # the first and two recent ones
 
 

@@ -68,7 +68,7 @@ def test_a_record_comes_back_unchanged(tmp_path: Path) -> None:
 def test_outside_readers_find_their_keys(tmp_path: Path) -> None:
     results.save(record(), tmp_path / "record.json")
     data = json.loads((tmp_path / "record.json").read_text())
-    assert data["schema_version"] == results.SCHEMA_VERSION == 1
+    assert (data["schema_version"], data["kind"]) == (results.SCHEMA_VERSION, "record") == (1, "record")
     assert {key: data[key] for key in results.means(record())} == results.means(record())
     keys = {"j_mean", "f_mean", "jf_mean", "j_recall", "j_decay", "f_recall", "f_decay"}
     assert keys <= data.keys()
@@ -138,6 +138,8 @@ OBJECT = ("sequences", 0, "objects", 0)
         (put(2, "schema_version"), r"schema_version is 2; this program reads 1\. Use the program that wrote it"),
         (put(True, "schema_version"), r"schema_version is True; this program reads 1"),
         (lambda data: data.pop("schema_version"), r"schema_version is None; this program reads 1"),
+        (put("speed", "kind"), r"kind is 'speed'; expected 'record': J and F of a model"),
+        (lambda data: data.pop("kind"), r"kind is None; expected 'record'"),
         (lambda data: data.pop("options"), r"options is None; expected an object"),
         (lambda data: data.pop("speed"), r"the file: keys speed are missing or not known"),
         (lambda data: data.pop("j_mean"), r"keys j_mean are missing or not known"),
