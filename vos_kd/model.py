@@ -1,4 +1,4 @@
-"""A network ready to run: on its device, in its precision, batch norms folded, with the settings it was made for."""
+"""A network ready to run: on its device, in its precision, fused, with the settings it was made for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vos_kd.config import ModelConfig
-from vos_kd.modeling.layers import fold_batch_norm
+from vos_kd.modeling.fusing import can_fuse, fold_batch_norm, fuse_activations
 from vos_kd.modeling.network import STMNetwork
 from vos_kd.runtime import pick_device, pick_dtype
 
@@ -51,6 +51,8 @@ def prepare_model(
     fold_batch_norm(network)  # before the cast: folding multiplies weights, and bfloat16 has 8 bits
     network.to(device=where, dtype=precision)
     network.to(memory_format=torch.channels_last)
+    if where.type == "cpu" and precision != torch.float16 and can_fuse():
+        fuse_activations(network)
     return Model(config, network, where, precision, parameters, weights_sha256)
 
 

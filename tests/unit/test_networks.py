@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from vos_kd.config import PRESETS, NetworkConfig
 from vos_kd.errors import InputError
 from vos_kd.model import count_parameters
-from vos_kd.modeling.layers import fold_batch_norm
+from vos_kd.modeling.fusing import FusedConv, can_fuse, fold_batch_norm, fuse_activations
 from vos_kd.modeling.network import ObjectPrior, STMNetwork
 from vos_kd.modeling.registry import build_model, get_config, list_models
 
@@ -92,6 +93,21 @@ def test_folding_batch_norms_changes_nothing_but_their_number(name: str) -> None
     fold_batch_norm(network)
     assert not [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     torch.testing.assert_close(run(network), before, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not can_fuse(), reason="this build of torch has no oneDNN")
+@pytest.mark.parametrize(("name", "least"), [*((name, 20) for name in LIGHT), ("teacher", 5)])
+def test_fusing_activations_changes_no_value_and_no_count_of_flops(name: str, least: int) -> None:
+    torch.manual_seed(0)
+    network = build_model(name)
+    fold_batch_norm(network)
+    with FlopCounterMode(display=False) as flops_before:
+        before = run(network)
+    fuse_activations(network)
+    assert sum(isinstance(module, FusedConv) for module in network.modules()) >= least
+    with FlopCounterMode(display=False) as flops_after:
+        torch.testing.assert_close(run(network), before, rtol=1e-4, atol=1e-5)
+    assert flops_after.get_total_flops() == flops_before.get_total_flops() > 0
 
 
 def test_names() -> None:

@@ -42,7 +42,7 @@ class ValueEncoder(nn.Module):
         self.mask_fold = mask_fold
         self.frame8 = ConvNorm(f8_channels, width // 2)
         self.mask8 = ConvNorm(2 * mask_fold**2, width // 2, 3)
-        self.down = Conv(width // 2, width, kind, stride=2)
+        self.down = Conv(width // 2, width, kind, stride=2, relu=True)
         self.fuse = ResidualBlock(width + frame_dim, width, kind)
         self.value = nn.Conv2d(width, value_dim, 1)
 
@@ -61,7 +61,7 @@ class ValueEncoder(nn.Module):
         """
         mask8 = self.mask8(F.pixel_unshuffle(torch.stack([masks, others], dim=1), self.mask_fold))
         x = F.relu(mask8 + of_owners(self.frame8(f8), owner))
-        x = F.relu(self.down(x))
+        x = self.down(x)
         x = self.fuse(torch.cat([x, of_owners(frame, owner)], dim=1))
         value: Tensor = self.value(x)
         return value

@@ -27,7 +27,7 @@ class SpaceTimeFeatureFusion(nn.Module):
         super().__init__()
         self.mask_fold = mask_fold
         in_channels = frame_dim + value_dim + mask_fold**2 + 2
-        self.reduce = ConvNorm(in_channels, frame_dim)
+        self.reduce = ConvNorm(in_channels, frame_dim, relu=True)
         self.conv = Conv(frame_dim, frame_dim, "separable")
         self.gate = nn.Conv2d(frame_dim, frame_dim, 1)
 
@@ -44,7 +44,7 @@ class SpaceTimeFeatureFusion(nn.Module):
         """
         position = F.pixel_unshuffle(mask[:, None], self.mask_fold)
         together = torch.cat([frame, appearance, position, coordinates(frame)], dim=1)
-        prior = F.relu(self.reduce(together))
+        prior = self.reduce(together)
         fused: Tensor = frame + torch.sigmoid(self.gate(prior)) * self.conv(prior)
         return fused
 
