@@ -209,9 +209,14 @@ class VideoSegmenter:
             return np.zeros((geometry.height, geometry.width), np.uint8)
         logits = soft_aggregate(torch.stack(list(probs.values())), dim=0)
         # Relative to the background: one map less to enlarge, and enlarging is linear, so nothing changes.
-        best, index = geometry.to_frame(logits[1:] - logits[:1], self.model.network.mask_stride).max(dim=0)
-        ids = torch.tensor(list(probs), dtype=torch.uint8, device=best.device)
-        out: np.ndarray = torch.where(best > 0, ids[index], 0).cpu().numpy()
+        maps = geometry.to_frame(logits[1:] - logits[:1], self.model.network.mask_stride)
+        ids = torch.tensor(list(probs), dtype=torch.uint8, device=maps.device)
+        if len(ids) == 1:  # the usual case, without the search, which takes longer than all the rest here
+            best, owner = maps[0], ids[0]
+        else:
+            best, index = maps.max(dim=0)
+            owner = ids[index]
+        out: np.ndarray = torch.where(best > 0, owner, 0).cpu().numpy()
         return out
 
     def _check_frame(self, image: Image) -> FrameGeometry:

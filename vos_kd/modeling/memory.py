@@ -188,7 +188,7 @@ class MemoryBank:
         Raises:
             KeyError: an object that no frame knows.
         """
-        flat = positions(query)
+        flat = positions(query).contiguous()  # rows of odd length, as key and shrinkage share them, slow the product
         read: dict[int, Tensor] = {}
         for frames, ids in self._groups(object_ids):
             keys = MemoryKeys(
