@@ -1,7 +1,7 @@
 """One run of `vos_kd.segment`: every check, then each frame through all models and on to the files.
 
 What is cheap is checked before weights are loaded, and all is checked before anything is written. Frames are decoded
-once and shown to all models; encoding runs beside the network.
+once and shown to all models; decoding and encoding run beside the network.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vos_kd.errors import InputError
 from vos_kd.inference import VideoSegmenter
 from vos_kd.model import Model
 from vos_kd.outputs import FORMAT, Background, Manifest, ResultFiles, RunFolder, model_labels
+from vos_kd.read_ahead import ReadAhead
 from vos_kd.runtime import environment, pick_device, pick_dtype
 from vos_kd.segment_request import GivenMask, Request, check_fit, clip_name, read_masks, run_inputs
 from vos_kd.video_io import ClipInfo, frame_rate, open_clip
@@ -102,8 +103,9 @@ def run(request: Request, command: str) -> Manifest:
             with (
                 _stop_on_interrupt() as stop,
                 clock("total"),
+                ReadAhead(_timed(frames, clock)) as ahead,
                 tqdm(
-                    _until(stop, frames, clock),
+                    _until(stop, ahead, clock),
                     total=_frame_total(request, clip.info),
                     unit="frame",
                     disable=request.quiet,
@@ -141,9 +143,18 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, usual)
 
 
+def _timed(frames: Frames, clock: Stopwatch) -> Frames:
+    while True:
+        with clock("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
 def _until(stop: threading.Event, frames: Frames, clock: Stopwatch) -> Frames:
     while not stop.is_set():
-        with clock("decode"):
+        with clock("read wait"):
             frame = next(frames, None)
         if frame is None:
             return
@@ -206,9 +217,11 @@ def _results(folder: Path, models: Mapping[str, Model], files: ResultFiles, cloc
         "timings": {
             "frames": files.frames,
             "total_seconds": sum(clock["total"]),
+            # Frames are decoded, and results written, in threads of their own; the network waits for them now and then.
             "decode_seconds": sum(clock["decode"]),
-            "write_seconds": files.seconds,  # in a thread of its own, beside the network
-            "write_wait_seconds": sum(clock["write wait"]),  # the network waited for that thread
+            "read_wait_seconds": sum(clock["read wait"]),
+            "write_seconds": files.seconds,
+            "write_wait_seconds": sum(clock["write wait"]),
         },
     }
 
