@@ -32,7 +32,6 @@ class PaperRatio(NamedTuple):
     text: str
 
 
-PAPER = "Hou et al. 2025, abstract only"
 PAPER_SOURCE = "https://doi.org/10.1016/j.knosys.2024.112759"
 PAPER_RATIOS = (
     PaperRatio("Speed", "fps_network", "up to 4x"),

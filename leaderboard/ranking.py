@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 RESAMPLES = 2000
 SEED = 0
@@ -75,13 +74,13 @@ def pareto_front(
     gains = np.stack(
         [np.asarray(x, np.float64) * (1 if x_higher else -1), np.asarray(y, np.float64) * (1 if y_higher else -1)]
     )
-    is_known = ~np.isnan(gains).any(axis=0)
+    is_known: NDArray[np.bool_] = ~np.logical_or.reduce(np.isnan(gains), axis=0)
     known = gains[:, is_known]
     # [i, j]: whether point j beats point i.
-    no_worse: Bools = (known[:, None, :] >= known[:, :, None]).all(axis=0)
-    better: Bools = (known[:, None, :] > known[:, :, None]).any(axis=0)
-    is_beaten: Bools = (no_worse & better).any(axis=1)
-    on_front = iter((~is_beaten).tolist())
+    no_worse = np.logical_and.reduce(known[:, None, :] >= known[:, :, None], axis=0)
+    better = np.logical_or.reduce(known[:, None, :] > known[:, :, None], axis=0)
+    beaten_by: NDArray[np.int64] = np.count_nonzero(no_worse & better, axis=1)
+    on_front = iter((beaten_by == 0).tolist())
     return [next(on_front) if known_here else None for known_here in is_known]
 
 

@@ -23,7 +23,21 @@ SPEED = (
     *("network_ms", "network_p5", "network_p95", "peak_memory_mib"),
 )
 NUMBERS = (*SCORES, "jf_low", "jf_high", *SEEN_UNSEEN, *COSTS, *SPEED)
-TEXTS = ("row", "key", "entry", "source", "model", "role", "benchmark", "dataset", "run", "device", "dtype", "date")
+TEXTS = (
+    "row",
+    "key",
+    "entry",
+    "source",
+    "model",
+    "role",
+    "benchmark",
+    "dataset",
+    "run",
+    "device",
+    "dtype",
+    "date",
+    "where",
+)
 ROLES = ("student", "teacher", "baseline", "published")
 
 
@@ -40,7 +54,8 @@ def make_frame(
     Returns:
         Columns `TEXTS`, `NUMBERS` (float64, fractions for scores, NaN where missing) and `is_latest`. `source` is
         `measured`, `architecture` (speed and size only, no weights) or `published`; `run` is empty in a row without
-        speed. `key` names the model's result whatever the run, `row` is unique.
+        speed. `key` names the model's result whatever the run, `row` is unique, `where` is
+        the file or address that says so.
     """
     rows: list[dict[str, Any]] = []
     for entry_id, record, origin in entries:
@@ -55,7 +70,7 @@ def make_frame(
     recorded = {record.model.name for _, record, origin in entries if origin == "bundled"}
     for run in runs:
         rows += [
-            _architecture(name, speed) | _speed(run.run_id, speed, f"arch:{name}")
+            _architecture(name, speed) | _speed(run.run_id, speed, f"arch:{name}") | {"where": run.file or ""}
             for name, speed in run.models.items()
             if name not in recorded
         ]
@@ -121,6 +136,7 @@ def _measured(entry_id: str, record: Record) -> dict[str, Any]:
         "benchmark": benchmark.benchmark_id,
         "dataset": benchmark.dataset,
         "date": record.date,
+        "where": f"{entry_id}.json",
     }
 
 
@@ -130,7 +146,13 @@ def _architecture(name: str, speed: ModelSpeed) -> dict[str, Any]:
 
 
 def _published(one: Published, number: int) -> list[dict[str, Any]]:
-    base = {"key": f"pub:{number}", "source": "published", "model": one.method, "role": "published"}
+    base = {
+        "key": f"pub:{number}",
+        "source": "published",
+        "model": one.method,
+        "role": "published",
+        "where": one.source,
+    }
     return [
         _empty() | base | values | {"row": f"pub:{number}@{dataset}", "dataset": dataset, "params": _number(one.params)}
         for dataset, values in one.scores.items()

@@ -1,10 +1,26 @@
-"""The leaderboard's tab; the only file here that knows gradio."""
+"""The leaderboard's tab; the only file here that knows gradio.
+
+The page's own script draws it in a `gr.HTML` and asks this server for charts and details, so that filters answer
+without a round trip and the static page can be the same.
+"""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import gradio as gr
 
+from leaderboard import assets
+from leaderboard.api import Api
+from leaderboard.options import folders_from_environment
+from leaderboard.payload import make_payload
 from leaderboard.store import Board
+
+TAB = "leaderboard"
+"""The tab's id."""
+PREFIX = "lb_"
+"""Of everything that the leaderboard writes into the page's address."""
 
 
 def build_tab(
@@ -20,10 +36,58 @@ def build_tab(
     Args:
         board: what it shows.
         page: the page that the tab belongs to.
-        tabs: of the page; "Run this model" selects `compare_tab` in them.
+        tabs: of the page; "Run this model" selects `compare_tab` in them, and an address with choices of the
+            leaderboard opens its tab.
         compare_tab: id of the tab in which a model is run.
         model_picker: gets the name of the model that is to be run.
     """
-    if not board.entries:
-        gr.Markdown("No results yet. `python evaluation/run.py all --help` says how to make them.")
-    gr.Dataframe(board.frame[["model", "role", "benchmark", "jf_mean", "params", "gflops", "fps_end_to_end"]])
+    api = Api(board, folders_from_environment())
+    can_run = tabs is not None and compare_tab is not None and model_picker is not None
+    runnable = {str(name) for _, name in model_picker.choices} if can_run and model_picker is not None else set()
+
+    def ask(body: Any) -> dict[str, Any]:
+        """Answer the page: `[question, arguments]` -> plain values; gradio hands over one value as it came."""
+        question, arguments = body if isinstance(body, list) and len(body) == 2 else (None, None)
+        if question == "payload":
+            return make_payload(board, runnable=runnable)
+        return api.answer(question, arguments)
+
+    gr.set_static_paths([assets.PLOTLY])
+    view = gr.HTML(
+        html_template='<div class="lb"></div>',
+        js_on_load=_script(),
+        server_functions=[ask],
+        elem_id="leaderboard",
+    )
+    if tabs is not None and compare_tab is not None and model_picker is not None:
+        view.select(_run_model(compare_tab, runnable), outputs=[tabs, model_picker], api_visibility="private")
+    if tabs is not None:
+        page.load(_tab_of_address, outputs=tabs, api_visibility="private")
+
+
+def _script() -> str:
+    """What the component runs in the browser; `element`, `server` and `trigger` are gradio's."""
+    return "\n".join(
+        [
+            f"const STYLE = {json.dumps(assets.style())};",
+            f"const PLOTLY = {json.dumps(str(assets.PLOTLY))};",
+            assets.script(),
+            assets.tab_script(),
+        ]
+    )
+
+
+def _run_model(compare_tab: str, runnable: set[str]) -> Any:
+    def run_model(event: gr.EventData) -> tuple[Any, Any]:
+        name = event._data.get("model") if isinstance(event._data, dict) else None
+        if name not in runnable:
+            raise gr.Error(f"{name!r:.60} cannot be run here; choose one of {', '.join(sorted(runnable))}.")
+        return gr.Tabs(selected=compare_tab), name
+
+    return run_model
+
+
+def _tab_of_address(request: gr.Request) -> Any:
+    if any(key.startswith(PREFIX) for key in request.query_params):
+        return gr.Tabs(selected=TAB)
+    return gr.skip()
