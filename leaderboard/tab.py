@@ -57,6 +57,7 @@ def build_tab(
         html_template='<div class="lb"></div>',
         js_on_load=_script(),
         server_functions=[ask],
+        apply_default_css=False,  # its rules for tables and buttons are for prose
         elem_id="leaderboard",
     )
     if tabs is not None and compare_tab is not None and model_picker is not None:
