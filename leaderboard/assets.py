@@ -7,7 +7,7 @@ from pathlib import Path
 import plotly
 
 FOLDER = Path(__file__).with_name("page")
-SCRIPTS = ("dom", "state", "model", "chart", "cards", "table", "details", "views", "main")
+SCRIPTS = ("dom", "state", "model", "chart", "cards", "table", "details", "views", "submit", "main")
 """In the order in which they are put together; all of them share one scope."""
 PLOTLY = Path(plotly.__file__).with_name("package_data") / "plotly.min.js"
 

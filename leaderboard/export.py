@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -83,7 +84,8 @@ def safe_markdown(text: str) -> str:
     'a\\|b \\*c\\*'
     """
     escaped = "".join(f"\\{one}" if one in r"\`*_{}[]()#+!|~" else one for one in _one_line(text))
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A lone & is text in Markdown; only before what could be an entity it is not.
+    return re.sub(r"&(?=#?\w+;)", "&amp;", escaped).replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _csv(rows: pd.DataFrame) -> Export:

@@ -18,8 +18,12 @@ from leaderboard.rows import select
 from leaderboard.store import Board
 from leaderboard.style import FAINT, INK, ROLE_COLOURS, ROLE_SYMBOLS, figure, safe
 
-SMALLEST, LARGEST = 11.0, 42.0
+SMALLEST, LARGEST = 11.0, 36.0
 """Diameters of bubbles in pixels."""
+_TICKS = 4
+"""Fewest ticks of a logarithmic axis."""
+_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(n / 10 for n in range(10, 100)))
+"""Ticks within a power of 10, ever finer."""
 _LABELS = 14
 """Most points that still have their names beside them."""
 _TITLES = {"student": "Student", "teacher": "Teacher", "baseline": "Baseline", "published": "Published"}
@@ -196,9 +200,13 @@ def _axis(rows: pd.DataFrame, key: str, column: Column) -> dict[str, Any]:
 
 def _log_ticks(low: float, high: float) -> dict[str, Any]:
     """Ticks at round numbers; Plotly's own are few, and of two sizes. Ends are exponents of 10."""
-    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if high - low < 1 else (1, 2, 5) if high - low < 2.5 else (1,)
-    exponents = range(math.floor(low) - 1, math.ceil(high) + 1)
-    ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
+    ticks: list[float] = []
+    for steps in _STEPS:
+        exponents = range(math.floor(low), math.ceil(high) + 1)
+        ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
+        ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
+        if len(ticks) >= _TICKS:
+            break
     return {"tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:,.6g}" for tick in ticks]}
 
 

@@ -15,6 +15,7 @@ from leaderboard.store import Board
 from leaderboard.style import template
 
 MAKE_RESULTS = "python evaluation/run.py all --help"
+SUBMIT = "python evaluation/run.py all --models MODEL --dataset davis2016 --root DAVIS --output leaderboard/results"
 BIBTEX = """@article{hou2025lightweight,
   title   = {Lightweight video object segmentation: Integrating online knowledge distillation for fast segmentation},
   author  = {Hou and Wang and Ma and Dong and Wang and Yu and Yang},
@@ -28,13 +29,16 @@ _DATA_SETS = (("davis2016", "jf_mean"), ("davis2017", "jf_mean"))
 _DATA_SETS_G = (("youtubevos2018", "g_overall"), ("youtubevos2019", "g_overall"))
 
 
-def make_payload(board: Board, *, runnable: Collection[str] = (), submitted: str | None = None) -> dict[str, Any]:
+def make_payload(
+    board: Board, *, runnable: Collection[str] = (), submitted: str | None = None, datasets: Collection[str] = ()
+) -> dict[str, Any]:
     """Everything that the page shows before anybody clicks; no NaN in it, missing values are None.
 
     Args:
         board: what is shown.
         runnable: models that can be run beside the page.
         submitted: entry that is only previewed.
+        datasets: those whose masks can be scored here.
     """
     frame = board.frame
     runs = [run.run_id for run in board.runs] or [""]
@@ -91,6 +95,7 @@ def make_payload(board: Board, *, runnable: Collection[str] = (), submitted: str
         "make_results": MAKE_RESULTS,
         "runnable": sorted(runnable),
         "submitted": submitted,
+        "submit": {"command": SUBMIT, "datasets": list(datasets)},
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluation.results import Record
+from leaderboard.rows import speed_of
 from leaderboard.speeds import ModelSpeed, SpeedRun, machine_name
 from leaderboard.store import Board, Entry
 
@@ -33,7 +34,7 @@ def of_entry(board: Board, entry: Entry, run: SpeedRun | None) -> dict[str, Any]
     ]
     speed = None
     if run is not None:
-        timed = run.by_entry.get(entry.entry_id) or run.models.get(record.model.name)
+        timed = speed_of(entry.entry_id, record, entry.origin, run)
         speed = None if timed is None else of_speed(run, timed)
     return {"facts": _plain(facts), "command": record.command, "speed": speed}
 

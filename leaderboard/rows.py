@@ -60,14 +60,14 @@ def make_frame(
     rows: list[dict[str, Any]] = []
     for entry_id, record, origin in entries:
         base = _measured(entry_id, record)
-        timed = [(run, speed) for run in runs if (speed := _speed_of(entry_id, record, origin, run)) is not None]
+        timed = [(run, speed) for run in runs if (speed := speed_of(entry_id, record, origin, run)) is not None]
         sizes = [_costs(speed) for _, speed in timed]
         for costs in sizes:  # as counted by the record, else by any run
             base |= {key: value for key, value in costs.items() if math.isnan(base[key])}
         rows += [base | _speed(run.run_id, speed, entry_id) for run, speed in timed]
         if len(timed) < len(runs) or not runs:
             rows.append(base | {"row": f"{entry_id}@", "run": ""})
-    recorded = {record.model.name for _, record, origin in entries if origin == "bundled"}
+    recorded = {record.model.name for _, record, origin in entries if origin != "submitted"}
     for run in runs:
         rows += [
             _architecture(name, speed) | _speed(run.run_id, speed, f"arch:{name}") | {"where": run.file or ""}
@@ -106,6 +106,12 @@ def units_of(record: Record) -> Units:
     return Units(np.array(sums, np.float64), np.array(counts, np.float64))
 
 
+def speed_of(entry_id: str, record: Record, origin: str, run: SpeedRun) -> ModelSpeed | None:
+    """What a run says of an entry's model; None if nothing."""
+    # A name alone says little of a model that somebody sent: a run's own file does not speak of it.
+    return run.by_entry.get(entry_id) or (None if origin == "submitted" else run.models.get(record.model.name))
+
+
 def role_of(name: str, role: str | None = None) -> str:
     """What a model is on the board; known from its name where nothing says it."""
     if role in ROLES[:3]:
@@ -113,11 +119,6 @@ def role_of(name: str, role: str | None = None) -> str:
     return next(
         (known for known in ("student", "teacher") if name == known or name.startswith(f"{known}_")), "baseline"
     )
-
-
-def _speed_of(entry_id: str, record: Record, origin: str, run: SpeedRun) -> ModelSpeed | None:
-    # A name alone says little of a model that somebody sent: a run's own file speaks of the bundled ones.
-    return run.by_entry.get(entry_id) or (run.models.get(record.model.name) if origin == "bundled" else None)
 
 
 def _measured(entry_id: str, record: Record) -> dict[str, Any]:

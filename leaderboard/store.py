@@ -6,6 +6,7 @@ A file that cannot be read, or that says what cannot be, is left out and named; 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 from evaluation.results import ProtocolError, Record, load, loads
 from leaderboard.ablations import Ablation, parse_ablation
 from leaderboard.benchmarks import Benchmark, benchmark_of
+from leaderboard.hub import REPOSITORY, pull
 from leaderboard.published import Published, load_published
 from leaderboard.rows import make_frame
 from leaderboard.speeds import SpeedRun, machine_name, parse_run, runs_of_records
@@ -90,12 +92,28 @@ def load_board(folder: Path | None = None) -> Board:
     """Read a folder of results and the published numbers.
 
     Args:
-        folder: with `*.json` of `evaluation/run.py` and `vos_kd.ablation`; None for the bundled one. One that is empty
-            or missing makes an empty board.
+        folder: with `*.json` of `evaluation/run.py` and `vos_kd.ablation`. One that is empty or missing makes an empty
+            board. None for the bundled one, with the results of the hub's data set over it that the environment names
+            in `VOS_KD_LEADERBOARD`.
     """
     contents = Contents()
     read_folder(Path(folder or RESULTS), "bundled", contents)
+    repository = os.environ.get(REPOSITORY)
+    if folder is None and repository:
+        pulled = pull(repository)
+        if pulled.problem:
+            contents.problems.append(Problem(repository, pulled.problem))
+        _forget(contents, {path.name for path in pulled.folder.glob("*.json")})
+        read_folder(pulled.folder, "hub", contents)
     return make_board(contents)
+
+
+def _forget(contents: Contents, files: set[str]) -> None:
+    """Leave room for files of these names."""
+    contents.entries = [one for one in contents.entries if one.file not in files]
+    contents.runs = [one for one in contents.runs if one.file not in files]
+    contents.ablations = [one for one in contents.ablations if one.file not in files]
+    contents.problems = [one for one in contents.problems if one.file not in files]
 
 
 def read_folder(folder: Path, origin: str, contents: Contents) -> None:

@@ -7,14 +7,15 @@ without a round trip and the static page can be the same.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from leaderboard import assets
-from leaderboard.api import Api
 from leaderboard.options import folders_from_environment
-from leaderboard.payload import make_payload
+from leaderboard.session import Server
 from leaderboard.store import Board
 
 TAB = "leaderboard"
@@ -41,16 +42,13 @@ def build_tab(
         compare_tab: id of the tab in which a model is run.
         model_picker: gets the name of the model that is to be run.
     """
-    api = Api(board, folders_from_environment())
     can_run = tabs is not None and compare_tab is not None and model_picker is not None
     runnable = {str(name) for _, name in model_picker.choices} if can_run and model_picker is not None else set()
+    server = Server(board, folders_from_environment(), runnable=runnable, uploads=lambda: Path(get_upload_folder()))
 
     def ask(body: Any) -> dict[str, Any]:
-        """Answer the page: `[question, arguments]` -> plain values; gradio hands over one value as it came."""
-        question, arguments = body if isinstance(body, list) and len(body) == 2 else (None, None)
-        if question == "payload":
-            return make_payload(board, runnable=runnable)
-        return api.answer(question, arguments)
+        """Answer the page; gradio hands over one value as the browser sent it."""
+        return server.answer(body)
 
     gr.set_static_paths([assets.PLOTLY])
     view = gr.HTML(

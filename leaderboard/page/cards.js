@@ -38,8 +38,8 @@ function lossCard(app, answers) {
   const show = () => app.change({ view: "compare", a: answers.student.key, b: answers.teacher.key }, "views");
   return card("What the student loses",
     h("p.headline", h("b", loss.points), " points of J&F"),
-    h("p", `${loss.student_jf} % instead of ${loss.teacher_jf} %.`,
-      loss.interval && [" ", h("span", { title: "95 % interval: paired bootstrap over sequences" }, `Over other clips: ${loss.interval}.`)]),
+    h("p", `${loss.student_jf} % instead of ${loss.teacher_jf} %`,
+      loss.interval && h("span", { title: "Paired bootstrap over sequences" }, `, 95 % interval ${loss.interval}`)),
     h("p", `Better on ${loss.wins} of ${loss.sequences} sequences`, loss.worst && `, worst on ${loss.worst.sequence} (${loss.worst.points})`, ". ",
       h("button.link", { type: "button", onclick: show }, "See each sequence")));
 }
@@ -56,7 +56,9 @@ function budgetCard(app) {
   const headline = pick
     ? h("p.headline", "Take ", h("button.link", { type: "button", onclick: () => app.open(pick.key) }, h("b", pick.model)), `: ${pick.text[metric]} % ${label}`)
     : h("p.headline.muted", "Nothing measured here fits");
-  const steps = ladder.slice(-4).map((row) => h("li", { className: pick?.key === row.key ? "picked" : "" },
+  const fastest = ladder.slice(-4);
+  const listed = !pick || fastest.includes(pick) || !ladder.includes(pick) ? fastest : [pick, ...fastest.slice(-3)];
+  const steps = listed.map((row) => h("li", { className: pick?.key === row.key ? "picked" : "" },
     h("span", `up to ${row.text.fps_end_to_end} FPS`), h("span", row.model), h("span", `${row.text[metric]} %`)));
   return card("Which one for your budget", inputs, headline,
     steps.length ? h("ul.ladder", { title: "The models that no other one beats in both accuracy and speed" }, steps)

@@ -36,7 +36,7 @@ function sequencesOf(app, panel, row, answer) {
   panel.querySelector(".left").append(h("h4", "By sequence"), bars);
   panel.querySelector(".right").append(
     h("h4", "Frame by frame: ", picker), curve, strip,
-    h("details", { open: answer.sequences.length <= 12 }, h("summary", `Table of ${answer.sequences.length} objects, in %`),
+    h("details", { open: true }, h("summary", `Table of ${answer.sequences.length} objects, in %`),
       h("div.scroll", h("table.small", h("thead", h("tr", head.map((text, index) => h(index ? "th" : "th.name", text)))), tableBody))));
   draw(app, bars, answer.per_sequence, (name) => choose(name));
   choose(chosen, true);

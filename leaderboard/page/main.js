@@ -4,7 +4,9 @@ const SOON = 120; // ms of silence after typing
 
 /** Show a leaderboard in `root`. `source` has ask(question, arguments), plotly(), plotlyText() and run(model). */
 function mountLeaderboard(root, payload, source) {
-  const app = { root, payload, source, state: readState(), chart: null };
+  root.lbStop?.abort(); // what an earlier board in this place listens to
+  const stop = root.lbStop = new AbortController();
+  const app = { root, payload, source, state: readState(), chart: null, stop: stop.signal };
   let timer = 0;
 
   app.axis = (key) => payload.columns.find((one) => one.key === key);
@@ -40,7 +42,7 @@ function mountLeaderboard(root, payload, source) {
   app.change = (changes, target) => {
     Object.assign(app.state, changes);
     settle(app);
-    writeState(app.state);
+    writeState(app.state, usual);
     render();
     if (target) root.querySelector(`.${target}`)?.scrollIntoView({ behavior: "smooth", block: "start" });
   };
@@ -49,11 +51,11 @@ function mountLeaderboard(root, payload, source) {
     clearTimeout(timer);
     timer = setTimeout(() => app.change({}), SOON);
   };
-  app.keep = (changes) => { Object.assign(app.state, changes); writeState(app.state); };
+  app.keep = (changes) => { Object.assign(app.state, changes); writeState(app.state, usual); };
   app.open = (key) => app.change({ row: key, sequence: "" }, "details-panel");
 
+  const usual = settle({ payload, state: { ...DEFAULTS } }).state;
   settle(app);
-  if (payload.submitted) app.state.row = payload.submitted;
   const parts = { top: h("div.top"), cards: h("div"), plot: h("div.plot.main"), tools: h("div"), table: h("div"), details: h("div.details-panel"), views: h("div") };
   root.replaceChildren(parts.top, h("p.notice", { hidden: true, role: "alert" }), parts.cards,
     h("section.chart", h("div.axes"), parts.plot), parts.tools, parts.table, parts.details, parts.views, problems(payload));
@@ -63,7 +65,7 @@ function mountLeaderboard(root, payload, source) {
   watchColours(app, () => { drawn.chart = drawn.details = drawn.views = null; render(); });
   document.addEventListener("click", (event) => {
     for (const open of root.querySelectorAll("details.menu[open]")) if (!open.contains(event.target)) open.open = false;
-  });
+  }, { signal: stop.signal });
   return app;
 
   function render() {
@@ -126,6 +128,7 @@ function settle(app) {
   state.y = pick(state.y || metricOf(payload, state), payload.y_axes);
   if (!(state.view in VIEWS)) state.view = "compare";
   if (state.row && !Object.values(payload.rows).some((row) => row.key === state.row)) state.row = "";
+  return app;
 }
 
 function topLine(app) {
@@ -167,4 +170,5 @@ function keepFocus(root, act) {
 function watchColours(app, act) {
   const observer = new MutationObserver(act);
   for (const element of [document.documentElement, document.body]) observer.observe(element, { attributes: true, attributeFilter: ["class"] });
+  app.stop.addEventListener("abort", () => observer.disconnect());
 }

@@ -16,10 +16,11 @@ function readState() {
   return state;
 }
 
-function queryOf(state) {
+/** `usual` is what the page shows to whoever chose nothing: that is left out. */
+function queryOf(state, usual = DEFAULTS) {
   const query = new URLSearchParams(location.search);
   for (const [key, value] of Object.entries(state)) {
-    if (value === DEFAULTS[key] || value === null) query.delete(PREFIX + key);
+    if (value === usual[key] || value === "") query.delete(PREFIX + key);
     else query.set(PREFIX + key, value);
   }
   return query.toString();
@@ -32,8 +33,8 @@ function permalink(state) {
   return location.href.split(/[?#]/)[0] + "?" + query;
 }
 
-function writeState(state) {
-  const query = queryOf(state);
+function writeState(state, usual) {
+  const query = queryOf(state, usual);
   try {
     history.replaceState(history.state, "", location.pathname + (query ? "?" + query : "") + location.hash);
   } catch { /* a sandboxed frame has no history; the share button still gives the link */ }

@@ -5,8 +5,9 @@ const base = (window.gradio_config?.root ?? location.origin + location.pathname)
 const plotlyAddress = `${base}${window.gradio_config?.api_prefix ?? "/gradio_api"}/file=${PLOTLY}`;
 
 const source = {
+  submitted: null,
   ask: async (question, args) => {
-    const answer = await server.ask([question, args]);
+    const answer = await server.ask([question, args, source.submitted?.token ?? ""]);
     if (!answer) throw new Error("its log says why");
     return answer;
   },
@@ -17,6 +18,16 @@ const source = {
     document.head.append(load);
   }),
   run: (model) => trigger("select", { model }),
+  submit: async (file, masks) => {
+    const { path } = await upload(file);
+    return source.ask("submit", masks ? [path, masks.dataset, masks.name] : [path]);
+  },
+  /** Show the board with a checked result on it; null for the board alone. */
+  preview: async (answer) => {
+    source.submitted = answer;
+    mountLeaderboard(root, await source.ask("payload", []), source);
+    root.scrollIntoView({ behavior: "smooth", block: "start" });
+  },
 };
 
 if (!document.getElementById("lb-style")) document.head.append(h("style", { id: "lb-style" }, STYLE));

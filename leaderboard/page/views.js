@@ -1,6 +1,6 @@
 // What lies below the table: two models compared, costs, the ablation, progress, published numbers.
 
-const VIEWS = { compare: "Compare two", costs: "Objects and length", ablation: "Ablation", time: "Over time", published: "Published numbers" };
+const VIEWS = { compare: "Compare two", costs: "Objects and length", ablation: "Ablation", time: "Over time", published: "Published numbers", submit: "Submit a result" };
 
 function views(app) {
   const { state } = app;
@@ -11,7 +11,7 @@ function views(app) {
   return { section, fill: () => (FILLERS[state.view] ?? FILLERS.compare)(app, panel) };
 }
 
-const FILLERS = { compare: compareView, costs: costsView, ablation: ablationView, time: timeView, published: publishedView };
+const FILLERS = { compare: compareView, costs: costsView, ablation: ablationView, time: timeView, published: publishedView, submit: submitView };
 
 async function compareView(app, panel) {
   const { state } = app;
