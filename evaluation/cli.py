@@ -19,6 +19,7 @@ from evaluation.errors import ProtocolError
 from vos_kd import InputError
 
 COMMANDS = {
+    "all": "the whole record of models on a data set, for the leaderboard",
     "predict": "masks of models for a data set",
     "score": "J&F of masks in a folder or a zip",
     "speed": "latency and frames a second",

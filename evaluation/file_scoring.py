@@ -1,18 +1,16 @@
-"""Scores the masks of a whole data set from files, in one process or several; the values are the same."""
+"""Scores the masks of a whole data set from files, in one process, several or a cluster; the values are the same."""
 
 from __future__ import annotations
 
 import functools
-import multiprocessing
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from evaluation.datasets import Dataset
+from evaluation.engine import HERE, Engine, run_jobs
 from evaluation.index_png import decode_ids
 from evaluation.protocols import Protocol
 from evaluation.record import SequenceResult
@@ -27,7 +25,7 @@ def score_dataset(
     results: Path,
     *,
     seen: Collection[str] | None = None,
-    workers: int = 1,
+    engine: Engine = HERE,
     on_done: Callable[[SequenceResult], object] = lambda _: None,
 ) -> tuple[SequenceResult, ...]:
     """Score masks in a folder or a zip. That all are there is checked before any is read.
@@ -37,7 +35,7 @@ def score_dataset(
         protocol: the rules.
         results: folder or zip.
         seen: categories of the training data; None where that is not known.
-        workers: processes.
+        engine: where the work is done.
         on_done: called with each sequence's result as soon as it is there.
 
     Returns:
@@ -48,10 +46,11 @@ def score_dataset(
     """
     opened = open_results(results)
     opened.require({one.name: frames_to_score(one, protocol) for one in dataset.sequences})
-    _keep_memory()
-    jobs = [_Job(sequence, protocol, results, seen) for sequence in dataset.sequences]
+    # The longest first, or one worker works on alone at the end.
+    longest_first = sorted(dataset.sequences, key=lambda one: -len(one.annotation_paths))
+    jobs = [_Job(sequence, protocol, results.resolve(), seen) for sequence in longest_first]
     done = {}
-    for result in _in_processes(jobs, workers) if workers > 1 else map(_score, jobs):
+    for _, result in run_jobs(_score, jobs, engine):
         done[result.name] = result
         on_done(result)
     return tuple(done[sequence.name] for sequence in dataset.sequences)
@@ -78,8 +77,12 @@ class _Job(NamedTuple):
     results: Path
     seen: Collection[str] | None
 
+    def __str__(self) -> str:
+        return f"sequence {self.sequence.name!r}"
+
 
 def _score(job: _Job) -> SequenceResult:
+    _keep_memory()
     return score_files(job.sequence, job.protocol, _open_once(job.results), job.seen)
 
 
@@ -89,26 +92,7 @@ def _open_once(results: Path) -> ResultFiles:
     return open_results(results)
 
 
-def _in_processes(jobs: list[_Job], workers: int) -> Iterator[SequenceResult]:
-    # Spawned, as a fork would inherit the locks of threads that it does not have.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _prepare) as pool:
-        # The longest first, or one process works on alone at the end.
-        longest_first = sorted(jobs, key=lambda job: len(job.sequence.annotation_paths), reverse=True)
-        futures = [pool.submit(_score, job) for job in longest_first]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _prepare() -> None:
-    """Of a new process."""
-    cv2.setNumThreads(1)  # it has a core; threads would fight over it
-    _keep_memory()
-
-
+@functools.cache
 def _keep_memory() -> None:
     """Let freed masks stay with the process.
 

@@ -86,7 +86,7 @@ class LoadedModel:
     """As an outside model tells it."""
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def open_once(source: ModelSource) -> LoadedModel:
     """Load a model; a process that works through sequences loads it once."""
     return open_model(source)

@@ -6,11 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from evaluation.datasets import DATASETS, RESOLUTIONS, Dataset, load_dataset
+from evaluation.datasets import DATASETS, RESOLUTIONS, Dataset, conventions, load_dataset
+from evaluation.errors import ProtocolError
 from evaluation.model_source import ModelSource
+from evaluation.protocols import CONVENTIONS, Protocol
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_parser` of a command is given; generic in argparse's stub only, so in quotes."""
+MOST_OBJECTS = 20
+"""Of a speed curve."""
 
 
 def add_dataset_options(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,7 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
         "--resolution", choices=RESOLUTIONS, default=RESOLUTIONS[0], help="DAVIS (default: %(default)s)"
     )
     parser.add_argument("--sequences", type=names, metavar="A,B", help="only these; the record is marked partial")
+    parser.add_argument("--all-frames", action="store_true", help="YouTube-VOS: models see all, not every fifth")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N; the record is marked partial")
 
 
@@ -34,6 +39,7 @@ def chosen_dataset(arguments: argparse.Namespace, *, needs_images: bool) -> Data
         resolution=arguments.resolution,
         sequences=arguments.sequences,
         limit=arguments.limit,
+        all_frames=arguments.all_frames,
         needs_images=needs_images,
     )
 
@@ -55,7 +61,9 @@ def add_model_options(parser: argparse.ArgumentParser, default: list[str] | None
     add("--threads", type=threads, metavar="N", help="of the CPU, for each process; by default torch's own choice")
 
 
-def model_sources(arguments: argparse.Namespace, *, random_weights: bool = False) -> list[ModelSource]:
+def model_sources(
+    arguments: argparse.Namespace, *, threads: int | None = None, random_weights: bool = False
+) -> list[ModelSource]:
     """The models that those options choose; see `ModelSource`."""
     return [
         ModelSource(
@@ -63,12 +71,57 @@ def model_sources(arguments: argparse.Namespace, *, random_weights: bool = False
             device=arguments.device,
             dtype=arguments.dtype,
             short_side=getattr(arguments, "short_side", None),
-            threads=arguments.threads,
+            threads=threads or arguments.threads,
             folder=str(Path.cwd()),
             random_weights=random_weights,
         )
         for text in arguments.models
     ]
+
+
+def add_speed_options(parser: argparse.ArgumentParser, *, objects: list[int], endurance: int) -> None:
+    """Add how long and with how many objects speed is measured; the arguments are what is usual for the command."""
+    add = parser.add_argument
+    shown = ",".join(map(str, objects))
+    add("--objects", type=numbers, default=objects, metavar="N,N", help=f"followed, one run each (default: {shown})")
+    add("--frames", type=positive, default=30, metavar="N", help="timed frames (default: %(default)s)")
+    add(
+        "--warm-up", type=positive, default=26, metavar="N", help="frames before, to fill memory (default: %(default)s)"
+    )
+    what = f"default: {endurance}" if endurance else "default: none"
+    add(
+        "--endurance",
+        type=positive,
+        default=endurance,
+        metavar="N",
+        help=f"also a clip of N frames: what grows? ({what})",
+    )
+
+
+def add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses how frames and objects count."""
+    add = parser.add_argument
+    add("--convention", choices=CONVENTIONS, help="how frames and objects count (default: the data set's own)")
+    add("--keep-given-frame", action="store_true", help="youtubevos: score the frame in which an object is given")
+    add(
+        "--seen",
+        type=Path,
+        metavar="META_JSON",
+        help="youtubevos: of the training data (default: ROOT/train/meta.json)",
+    )
+
+
+def chosen_protocol(arguments: argparse.Namespace, dataset: Dataset) -> Protocol:
+    """The rules that those options choose for a data set.
+
+    Raises:
+        ProtocolError: the data set is not scored by that convention.
+    """
+    possible = conventions(dataset.name)
+    convention = arguments.convention or possible[0]
+    if convention not in possible:
+        raise ProtocolError(f"{dataset.name} is not scored by {convention!r}; expected {' or '.join(possible)}.")
+    return Protocol(dataset.name, dataset.split, dataset.resolution, convention, not arguments.keep_given_frame)
 
 
 def names(text: str) -> list[str]:
@@ -91,3 +144,11 @@ def threads(text: str) -> int:
     if positive(text) > 1024:
         raise argparse.ArgumentTypeError(f"expected at most 1024 threads, not {text}")
     return int(text)
+
+
+def numbers(text: str) -> list[int]:
+    """Numbers of objects between commas."""
+    found = [positive(part) for part in names(text)]
+    if max(found) > MOST_OBJECTS:
+        raise argparse.ArgumentTypeError(f"{max(found)} objects were asked for; expected at most {MOST_OBJECTS}")
+    return found

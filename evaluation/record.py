@@ -110,7 +110,7 @@ def to_json(record: Record) -> dict[str, Any]:
         "command": record.command,
         "date": record.date,
         "commit": record.commit,
-        "sequences": [_sequence_json(sequence) for sequence in record.sequences],
+        "sequences": [sequence_json(sequence) for sequence in record.sequences],
     }
 
 
@@ -123,7 +123,8 @@ def means(result: Record | SequenceResult | ObjectResult) -> dict[str, float | N
     return {**scores, **asdict(parts), "g_overall": parts.g_overall}
 
 
-def _sequence_json(sequence: SequenceResult) -> dict[str, Any]:
+def sequence_json(sequence: SequenceResult) -> dict[str, Any]:
+    """A sequence as it is stored, with its means."""
     objects = [
         {
             "object_id": one.object_id,

@@ -41,6 +41,11 @@ def parse(data: object, name: str) -> Record:
         raise ProtocolError(f"the record {name}: {error}") from error
 
 
+def parse_sequence(data: object, name: str) -> SequenceResult:
+    """Check a sequence of a record, likewise."""
+    return _sequence(data, name)
+
+
 def _record(data: object) -> Record:
     top = _mapping(data, "the file")
     version = top.get("schema_version")

@@ -12,30 +12,22 @@ from tqdm import tqdm
 
 from evaluation import provenance
 from evaluation.measure import SIZE, measure_cost, measure_speed
-from evaluation.model_source import require_distinct
+from evaluation.model_source import ModelSource, require_distinct
 from evaluation.models import open_model
-from evaluation.options import Subparsers, add_model_options, model_sources, names, positive
+from evaluation.options import Subparsers, add_model_options, add_speed_options, model_sources, positive
 from evaluation.results import write_text
 
 SCHEMA_VERSION = 1
 KIND = "speed"
-_MOST_OBJECTS = 20
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command to the command line."""
     parser = subparsers.add_parser("speed", help="latency and frames a second", description=__doc__)
     add_model_options(parser, default=["student", "stcn_r50"])
+    add_speed_options(parser, objects=[1], endurance=0)
     add = parser.add_argument
     add("--size", type=_size, default=SIZE, metavar="HxW", help="of the frames (default: 480x854)")
-    add("--objects", type=numbers, default=[1], metavar="N,N", help="followed objects, one run each (default: 1)")
-    add("--frames", type=positive, default=30, metavar="N", help="timed frames (default: %(default)s)")
-    add(
-        "--warm-up", type=positive, default=26, metavar="N", help="frames before, to fill memory (default: %(default)s)"
-    )
-    add(
-        "--endurance", type=positive, default=0, metavar="N", help="also a clip of N frames: what grows with its length"
-    )
     add("--output", type=Path, metavar="FILE.json", help="where to write the figures")
     parser.set_defaults(run=run)
 
@@ -44,18 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure as the command line says: print tables, write the figures."""
     sources = model_sources(arguments, random_weights=True)
     require_distinct(sources)
-    rounds = len(arguments.objects) * (arguments.warm_up + arguments.frames)
-    rounds += min(10, arguments.endurance) * len(sources)
-    with tqdm(total=rounds, desc="speed", unit=" rounds", disable=None) as bar:
-        figures = measure_speed(
-            sources,
-            size=arguments.size,
-            objects=arguments.objects,
-            frames=arguments.frames,
-            warm_up=arguments.warm_up,
-            length=arguments.endurance,
-            on_round=bar.update,
-        )
+    figures = measure_with_bar(sources, arguments, size=arguments.size)
     for source in sources:
         cost = measure_cost(open_model(source)) or {}
         figures[source.label] |= {key: cost.get(key) for key in ("params", "gmacs")}
@@ -63,6 +44,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         write_text(json.dumps(speed_json(figures, arguments.argv), indent=1, allow_nan=False), arguments.output)
     return 0
+
+
+def measure_with_bar(
+    sources: list[ModelSource], arguments: argparse.Namespace, *, size: tuple[int, int] = SIZE
+) -> dict[str, dict[str, Any]]:
+    """Measure as the options of `add_speed_options` say, with a progress bar."""
+    rounds = len(arguments.objects) * (arguments.warm_up + arguments.frames)
+    rounds += min(10, arguments.endurance) * len(sources)
+    with tqdm(total=rounds, desc="speed", unit=" rounds", disable=None) as bar:
+        return measure_speed(
+            sources,
+            size=size,
+            objects=arguments.objects,
+            frames=arguments.frames,
+            warm_up=arguments.warm_up,
+            length=arguments.endurance,
+            on_round=bar.update,
+        )
 
 
 def speed_json(figures: dict[str, dict[str, Any]], argv: list[str]) -> dict[str, Any]:
@@ -117,11 +116,3 @@ def _size(text: str) -> tuple[int, int]:
     if not cross:
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x854, not {text!r}")
     return positive(height), positive(width)
-
-
-def numbers(text: str) -> list[int]:
-    """Numbers of objects between commas."""
-    found = [positive(part) for part in names(text)]
-    if max(found) > _MOST_OBJECTS:
-        raise argparse.ArgumentTypeError(f"{max(found)} objects were asked for; expected at most {_MOST_OBJECTS}")
-    return found

@@ -122,7 +122,7 @@ def test_every_pin_is_exact_and_has_a_reason() -> None:
 
 
 def test_pins_lie_in_the_ranges_of_the_package() -> None:
-    pinned = pins("requirements.txt")
+    pinned = pins("requirements.txt") | pins("requirements-dev.txt")
     project = PYPROJECT["project"]
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     ranges = [Requirement(line) for line in project["dependencies"] + extras]

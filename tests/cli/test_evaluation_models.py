@@ -14,7 +14,7 @@ from evaluation.cli import main
 from evaluation.complexity import measure_complexity
 from evaluation.model_source import ModelSource
 from evaluation.models import open_model
-from evaluation.predict import _merged
+from evaluation.prediction import merged
 from evaluation.throughput import endurance
 from vos_kd import build_model
 from vos_kd.checkpoint import save_weights
@@ -134,13 +134,12 @@ def test_predicted_masks_are_scored(
     assert "J&F" in capsys.readouterr().out
     # What is there is left as it is, and other masks under the same name are not taken for it.
     touched = (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns
-    assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path)]) == 0
+    assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--resume"]) == 0
     assert (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns == touched
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--short-side", "32"]) == 2
     assert "holds masks of other weights or options" in capsys.readouterr().err
 
 
 def test_void_of_a_davis_2017_mask_is_no_object_when_merged() -> None:
-    merged = _merged(np.array([[0, 1, 7, 255]], np.uint8))
-    np.testing.assert_array_equal(merged, [[0, 1, 1, 0]])
-    np.testing.assert_array_equal(_merged(np.array([[0, 255]], np.uint8)), [[0, 1]])
+    np.testing.assert_array_equal(merged(np.array([[0, 1, 7, 255]], np.uint8)), [[0, 1, 1, 0]])
+    np.testing.assert_array_equal(merged(np.array([[0, 255]], np.uint8)), [[0, 1]])
