@@ -24,6 +24,8 @@ COMMANDS = {
     "score": "J&F of masks in a folder or a zip",
     "speed": "latency and frames a second",
     "complexity": "parameters and FLOPs",
+    "pack": "masks to a zip for the server of DAVIS or YouTube-VOS",
+    "hub": "a record as a model card's model-index and .eval_results",
 }
 _INTERRUPTED = 130
 

@@ -18,7 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluation.options import Subparsers, names, positive
-from evaluation.results import write_text
+from evaluation.whole_files import write_text
 from vos_kd import Model, list_models, load_model
 from vos_kd.modeling.memory import prepare_keys, read_memory
 from vos_kd.modeling.network import STRIDE, ObjectPrior

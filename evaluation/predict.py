@@ -26,7 +26,7 @@ from evaluation.options import (
     positive,
 )
 from evaluation.prediction import predict_sequence
-from evaluation.results import write_text
+from evaluation.whole_files import write_text
 from vos_kd import write_mask
 
 

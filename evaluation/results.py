@@ -7,8 +7,6 @@ mean, a NaN or a record of another schema version is refused. Standard library o
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from evaluation.record import (
     to_json,
 )
 from evaluation.record_format import parse
+from evaluation.whole_files import write_text
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -56,28 +55,6 @@ def save(record: Record, path: Path) -> None:
     data = to_json(record)
     parse(data, str(path))
     write_text(_text(data), path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        ProtocolError: it cannot be written.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            partial.chmod(0o644)  # mkstemp makes files private
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ProtocolError(f"cannot write {path}: {error.strerror or error}. Choose another --output.") from error
 
 
 def load(path: Path) -> Record:

@@ -34,6 +34,8 @@ class Sequence:
     """The frames whose masks are a result, in order."""
     categories: Mapping[int, str] = field(default_factory=dict)
     """For each object, what it is, where that is told."""
+    asked_frames: tuple[str, ...] = ()
+    """The frames that meta.json names, where it does, in order."""
     lacks_truth: str | None = None
     """Why it cannot be scored, and what can be done; None if it can."""
 

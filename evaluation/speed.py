@@ -15,7 +15,7 @@ from evaluation.measure import SIZE, measure_cost, measure_speed
 from evaluation.model_source import ModelSource, require_distinct
 from evaluation.models import open_model
 from evaluation.options import Subparsers, add_model_options, add_speed_options, model_sources, positive
-from evaluation.results import write_text
+from evaluation.whole_files import write_text
 
 SCHEMA_VERSION = 1
 KIND = "speed"

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from evaluation.errors import ProtocolError
 from evaluation.sequences import (
@@ -33,6 +34,7 @@ _DOWNLOAD = "Download it from https://youtube-vos.org/dataset/vos/ and give the 
 _SHAPE = "Expected JPEGImages/SEQUENCE/FRAME.jpg and Annotations/SEQUENCE/FRAME.png in --root."
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class YouTubeTree:
@@ -66,6 +68,7 @@ class YouTubeTree:
         if not meta.is_file() and not self._is_folder:
             raise ProtocolError(f"no {meta}: expected the videos and objects of {dataset} there. {self.remedy}")
         self._videos = read_meta(meta) if meta.is_file() else {}
+        self._asked = read_meta_frames(meta) if meta.is_file() else {}
         self.names = tuple(sorted(self._videos)) or tuple(sorted_folders(self.masks))
 
     def is_whole(self, sequences: list[Sequence]) -> bool:
@@ -102,6 +105,7 @@ class YouTubeTree:
             size=read_size(name, first, masks[first]),
             submitted=submitted,
             categories={n: categories[n] for n in first_frames if n in categories},
+            asked_frames=self._asked.get(name, ()),
             lacks_truth=self._why_no_truth(name, masks, submitted),
         )
 
@@ -133,12 +137,21 @@ def read_meta(path: Path) -> dict[str, dict[int, str]]:
     Raises:
         ProtocolError: it cannot be read, or is not of that form.
     """
+    return _read_videos(path, lambda objects: {int(n): str(one.get("category", "")) for n, one in objects.items()})
+
+
+def read_meta_frames(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a meta.json: for each video the frames that it names, if it does. Raises as `read_meta` does."""
+    return _read_videos(
+        path, lambda objects: tuple(sorted({str(frame) for one in objects.values() for frame in one.get("frames", ())}))
+    )
+
+
+def _read_videos(path: Path, read: Callable[[Mapping[str, Any]], _T]) -> dict[str, _T]:
+    """What `read` makes of each video's objects."""
     try:
         videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
-        return {
-            name: {int(n): str(one.get("category", "")) for n, one in video["objects"].items()}
-            for name, video in videos.items()
-        }
+        return {name: read(video["objects"]) for name, video in videos.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolError(
             f'{path} cannot be used ({error!r}); expected {{"videos": {{NAME: {{"objects": {{ID: {{"category": ...}}'
