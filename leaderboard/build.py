@@ -9,18 +9,16 @@ import argparse
 import html
 import itertools
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from leaderboard import assets
 from leaderboard.api import Api
-from leaderboard.columns import X_AXES, Y_AXES
 from leaderboard.export import FORMATS
+from leaderboard.files import write_text
 from leaderboard.filmstrip import Folders
 from leaderboard.options import folders_of
 from leaderboard.payload import make_payload
@@ -61,11 +59,12 @@ def build(board: Board, folders: Folders | None = None, title: str = "vos-kd lea
 
 def questions(board: Board, folders: Folders | None = None) -> Iterator[tuple[str, list[str]]]:
     """All that the page can ask about a board."""
+    payload = make_payload(board)
     runs = [run.run_id for run in board.runs]
     benchmarks = [one.benchmark_id for one in board.benchmarks]
     architectures = board.frame[board.frame["source"] == "architecture"]
     for benchmark, run in itertools.product(benchmarks, runs or [""]):
-        yield from (("trade_off", [benchmark, run, x, y]) for x in X_AXES for y in Y_AXES)
+        yield from (("trade_off", [benchmark, run, x, y]) for x in payload["x_axes"] for y in payload["y_axes"])
         yield from (("export", [name, benchmark, run]) for name in FORMATS)
     for run in runs or [""]:
         yield from (("detail", [entry.entry_id, run]) for entry in board.entries)
@@ -109,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         folders = folders_of(arguments.root, arguments.predictions)
         board = load_board(arguments.results)
-        _write(arguments.output, build(board, folders))
+        write_text(arguments.output, build(board, folders))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"leaderboard.build: error: {error}\n")
         return 2
@@ -117,20 +116,6 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"left out {problem.file}: {problem.message}\n")
     sys.stdout.write(f"{arguments.output}: {len(board.entries)} results, {len(board.runs)} speed runs\n")
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        partial.chmod(0o644)  # mkstemp makes files private
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -198,7 +198,12 @@ def over_time(board: Board, benchmark: str) -> go.Figure:
     roles = dict(zip(board.frame["entry"], board.frame["role"], strict=True))
     traces: list[go.Scatter | go.Bar] = [
         go.Scatter(
-            x=dates, y=best, mode="lines", name="best so far", line={"shape": "hv", "color": FAINT, "dash": "dot"}
+            x=dates,
+            y=best,
+            mode="lines",
+            name="best so far",
+            line={"shape": "hv", "color": FAINT, "dash": "dot"},
+            hoverinfo="skip",
         )
     ]
     for role in dict.fromkeys(roles[one.entry_id] for one, _ in points):

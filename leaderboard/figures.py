@@ -95,7 +95,7 @@ def _front(rows: pd.DataFrame, x: Column, y: Column) -> go.Scatter:
     flags = pareto_front(
         rows[x.key].to_numpy(), rows[y.key].to_numpy(), x_higher=x.higher_is_better, y_higher=y.higher_is_better
     )
-    front = rows[[flag is True for flag in flags]].sort_values([x.key, y.key])
+    front = rows[np.array([flag is True for flag in flags], np.bool_)].sort_values([x.key, y.key])
     # Between two points a budget reaches the one that needs less: the faster, or the smaller.
     shape = "vh" if x.higher_is_better else "hv"
     return go.Scatter(

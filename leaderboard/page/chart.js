@@ -74,7 +74,7 @@ function keepPoints(trace, keys) {
 async function figurePage(app, figure, title) {
   const { data, layout } = themed(app, figure);
   const values = JSON.stringify({ data, layout: { ...layout, title: { text: "" } }, config: { responsive: true, displaylogo: false } });
-  const script = (await app.source.plotlyText()).replaceAll("</script", "<\\/script");
+  const script = (await app.source.plotlyText()).replaceAll("</" + "script", "<\\/script");
   const name = title.replace(/[<>&"]/g, " ");
   return `<!doctype html><meta charset="utf-8"><title>${name}</title>
 <style>body{margin:0;background:${getComputedStyle(app.root).getPropertyValue("--lb-surface")}}#p{height:100vh}</style><div id="p"></div>
