@@ -3,7 +3,7 @@
 `load_model` takes one string, whichever of these it is:
 
 - a registry name (`student`): the weights bundled with the package;
-- a file: `.safetensors` written by `save_weights`, or a public STCN `.pth`;
+- a file: `.safetensors` written by `save_weights`, `.onnx.zip` written by `vos_kd.export`, or a public STCN `.pth`;
 - `OWNER/REPO@REVISION`: a Hugging Face repository at a pinned revision, holding `model.safetensors`.
 """
 
@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vos_kd.artefact import SUFFIX
 from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_path
@@ -35,7 +36,12 @@ HEADER = "vos_kd"
 
 
 def load_model(
-    source: str | Path, *, device: str | None = None, dtype: str | None = None, random_weights: bool = False
+    source: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    backend: str | None = None,
+    random_weights: bool = False,
 ) -> Model:
     """Load a model ready to run.
 
@@ -44,6 +50,8 @@ def load_model(
             hub's local cache is used from there without asking the network; bundled models and files never ask it.
         device: `cpu`, `cuda`, `mps`, ...; by default the best there is.
         dtype: `float32`, `bfloat16` or `float16`; by default the fastest that keeps the masks.
+        backend: what runs an exported model, `openvino` or `onnxruntime`; by default the first one that is installed.
+            Other models know no choice.
         random_weights: take a registry name's network as it is built: for speed and cost, which need no weights.
 
     Raises:
@@ -53,6 +61,16 @@ def load_model(
         config = get_config(str(source))
         return prepare_model(build_model(config), config, device=device, dtype=dtype)
     path = find_weights(source)
+    if is_exported(path):
+        from vos_kd.exported import load_exported  # imported here: it is for few
+
+        if device not in (None, "cpu"):
+            raise InputError(f"{path} is an exported model, which runs on the cpu; leave --device {device} out.")
+        return load_exported(path, backend=backend, dtype=dtype)
+    if backend is not None:
+        raise InputError(
+            f"backend {backend} runs exported models, and {source} is none; make one with `python -m vos_kd.export`."
+        )
     config, state = _read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path)
     network = build_model(config)
     fill(network, state, path)
@@ -73,12 +91,22 @@ def find_weights(source: str | Path) -> Path:
         return path
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the .safetensors file in it (vos_kd.export_weights makes them).")
-    if path.suffix in (".safetensors", ".pth", ".pt") or path.is_absolute() or name.startswith("."):
+    if (
+        path.suffix in (".safetensors", ".pth", ".pt")
+        or is_exported(path)
+        or path.is_absolute()
+        or name.startswith(".")
+    ):
         raise InputError(f"{path} is not there; expected a weight file.")
     if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
         return _from_hub(name)
     get_config(name)  # says which names there are
     raise AssertionError("unreachable: a known name was handled above")
+
+
+def is_exported(path: str | Path) -> bool:
+    """Whether a name is that of an exported model."""
+    return str(path).endswith(SUFFIX)
 
 
 def save_weights(

@@ -132,12 +132,12 @@ def model_labels(sources: Sequence[str]) -> list[str]:
     Args:
         sources: as for `vos_kd.load_model`.
 
-    >>> model_labels(["student", "runs/a/student.safetensors", "me/vos@1f3"])
-    ['student', 'student-2', 'me-vos-1f3']
+    >>> model_labels(["student", "runs/a/student.safetensors", "me/vos@1f3", "b/student.onnx.zip"])
+    ['student', 'student-2', 'me-vos-1f3', 'student.onnx']
     """
     labels: list[str] = []
     for source in sources:
-        is_file = Path(source).suffix in (".safetensors", ".pth", ".pt")
+        is_file = Path(source).suffix in (".safetensors", ".pth", ".pt", ".zip")
         stem = re.sub(r"[^\w.-]+", "-", Path(source).stem if is_file else source).strip(".-") or "model"
         label, count = stem, 1
         while label in labels:

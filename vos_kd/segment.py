@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vos_kd.artefact import BACKENDS
 from vos_kd.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--max-side", type=_side, metavar="PIXELS", help="likewise for the longer side; default no limit")
     how.add_argument("--device", help="cpu, cuda, mps; default the best there is")
     how.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default the fastest that fits")
+    how.add_argument("--backend", choices=BACKENDS, help="what runs exported models (default the first one installed)")
     how.add_argument(
         "--threads", type=_whole(1, 1024), metavar="N", help="of the network on the CPU; default torch's own"
     )
@@ -188,6 +190,7 @@ def _request(args: argparse.Namespace, masks: Mapping[int, Path]) -> Request:
         fps=args.fps,
         device=args.device,
         dtype=args.dtype,
+        backend=args.backend,
         threads=args.threads,
         overlay=args.overlay,
         overwrite=args.overwrite,

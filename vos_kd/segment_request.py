@@ -34,6 +34,8 @@ class Request:
     fps: float | None = None
     device: str | None = None
     dtype: str | None = None
+    backend: str | None = None
+    """What runs those of the models that are exported ones."""
     threads: int | None = None
     overlay: bool = True
     overwrite: bool = False
@@ -41,7 +43,7 @@ class Request:
 
     def options(self) -> dict[str, object]:
         """Those that change what is written."""
-        names = ("start", "end", "every", "short_side", "max_side", "fps", "device", "dtype", "overlay")
+        names = ("start", "end", "every", "short_side", "max_side", "fps", "device", "dtype", "backend", "overlay")
         return {name: getattr(self, name) for name in names}
 
     def last_end(self, info: ClipInfo) -> int | None:

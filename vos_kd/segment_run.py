@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from vos_kd import __version__
-from vos_kd.checkpoint import find_weights, load_model, sha256
+from vos_kd.checkpoint import find_weights, is_exported, load_model, sha256
 from vos_kd.errors import InputError
 from vos_kd.inference import VideoSegmenter
 from vos_kd.model import Model
@@ -70,6 +70,11 @@ def run(request: Request, command: str) -> Manifest:
         labels = model_labels(request.models)
         weights = {label: find_weights(source) for label, source in zip(labels, request.models, strict=True)}
         pick_dtype(pick_device(request.device), request.dtype)
+        if request.backend is not None and not any(map(is_exported, request.models)):
+            raise InputError(
+                f"--backend {request.backend} is for exported models, and none is given; make one with "
+                "`python -m vos_kd.export MODEL` and give its file as --model."
+            )
         inputs = run_inputs(request, clip.info, masks, {label: sha256(path) for label, path in weights.items()})
         folder.require_free(inputs, overwrite=request.overwrite)
         frames = clip.frames(request.start, request.end, request.every)
@@ -78,7 +83,13 @@ def run(request: Request, command: str) -> Manifest:
         if request.threads:
             torch.set_num_threads(request.threads)
         models = {
-            label: load_model(path, device=request.device, dtype=request.dtype) for label, path in weights.items()
+            label: load_model(
+                path,
+                device=request.device,
+                dtype=request.dtype,
+                backend=request.backend if is_exported(path) else None,
+            )
+            for label, path in weights.items()
         }
         manifest: Manifest = {
             "format": FORMAT,

@@ -52,6 +52,14 @@ class SpaceTimeFeatureFusion(nn.Module):
 def coordinates(like: Tensor) -> Tensor:
     """Normalised x and y in -1 to 1, `[B, 2, h, w]` of the batch, size, type and device of `like`."""
     batch, _, height, width = like.shape
-    y = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device).view(1, 1, height, 1)
-    x = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device).view(1, 1, 1, width)
-    return torch.cat([x.expand(batch, 1, height, width), y.expand(batch, 1, height, width)], dim=1)
+    y, x = _minus_one_to_one(height, like), _minus_one_to_one(width, like)
+    return torch.cat(
+        [x.view(1, 1, 1, -1).expand(batch, 1, height, width), y.view(1, 1, -1, 1).expand(batch, 1, height, width)],
+        dim=1,
+    )
+
+
+def _minus_one_to_one(steps: int, like: Tensor) -> Tensor:
+    """`torch.linspace(-1, 1, steps)`, which an exported graph would have for one size only."""
+    index = torch.arange(steps, dtype=torch.float32, device=like.device)
+    return (2 * index / index[-1:].clamp(min=1) - 1).to(like.dtype)

@@ -1,0 +1,111 @@
+"""The file of an exported model: a zip of ONNX graphs, and JSON that says what they are.
+
+One file, so that it can be hashed, copied and given as `--model`; unpacked, its graphs run in any ONNX runtime. Their
+sides, and the number of objects, are free. What happens between the graphs, in words, is in the JSON's `usage`.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vos_kd.config import ModelConfig
+from vos_kd.errors import InputError
+from vos_kd.files import atomic_path
+
+FORMAT = "vos-kd-onnx/1"
+GRAPHS = ("encode_key", "encode_value", "segment", "read_memory")
+SUFFIX = ".onnx.zip"
+BACKENDS = ("openvino", "onnxruntime")
+"""Runtimes that this project drives, by the names of their packages, the preferred one first."""
+MANIFEST = "model.json"
+MAX_GRAPH_BYTES = 256 * 2**20
+
+USAGE = """\
+Images are RGB in 0-1, [1, 3, H, W], H and W multiples of 16 (pad with image_mean); h = H/16, w = W/16; O objects.
+encode_key: image -> key, shrinkage, f16, f8, f4.
+encode_value: f16, f8, masks [1, O, H/4, W/4] in 0-1 -> value [1, O, CV, h, w].
+read_memory: query_key [CK, h, w] of this frame; memory_key [N, CK], memory_shrinkage [N], memory_value [N, O, CV] of
+the frames in memory, one after another, a row a position -> readout [1, O, CV, h, w].
+segment: f16, f8, f4, readout, and of the frame before its value and masks -> object logits [1, O, H/4, W/4].
+First frame: encode_key, encode_value of the given masks. Each further frame: encode_key, read_memory, segment, sigmoid,
+soft aggregation (background prod(1 - p), then softmax of log(p / (1 - p))), encode_value. Remember the first frame for
+ever, and of every memory_interval-th one the last max_recent."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """An exported model."""
+
+    config: ModelConfig
+    parameters: int
+    """Learned numbers of the network, as `vos_kd.model.count_parameters` has it."""
+    image_mean: tuple[float, float, float]
+    mask_stride: int
+    weights_sha256: str | None
+    """Of the weight file that it was exported from."""
+    graphs: Mapping[str, bytes]
+    """The serialised ONNX graphs, by the names in `GRAPHS`."""
+
+
+def save_artefact(artefact: Artefact, path: Path) -> None:
+    """Write an exported model, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    manifest = {
+        "format": FORMAT,
+        "config": json.loads(artefact.config.to_json()),
+        "parameters": artefact.parameters,
+        "image_mean": list(artefact.image_mean),
+        "mask_stride": artefact.mask_stride,
+        "weights_sha256": artefact.weights_sha256,
+        "usage": USAGE.splitlines(),
+    }
+    with atomic_path(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file:
+        # Fixed dates: equal models shall be equal files.
+        for name, content in [(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode()), *_files(artefact)]:
+            file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+
+
+def load_artefact(path: Path) -> Artefact:
+    """Read what `save_artefact` wrote. Nothing in it is trusted; graphs are limited in size and not yet parsed.
+
+    Raises:
+        InputError: not such a file, damaged, or of another format.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            entries = {info.filename: info for info in file.infolist()}
+            wanted = [MANIFEST, *(f"{name}.onnx" for name in GRAPHS)]
+            if missing := [name for name in wanted if name not in entries]:
+                raise InputError(f"{path} has no {missing[0]}; expected a file that `python -m vos_kd.export` wrote.")
+            if large := [name for name in wanted if entries[name].file_size > MAX_GRAPH_BYTES]:
+                raise InputError(
+                    f"{path}: {large[0]} has more than {MAX_GRAPH_BYTES >> 20} MiB, the most that is read."
+                )
+            manifest, *graphs = (file.read(name) for name in wanted)
+        found = json.loads(manifest)
+        if found["format"] != FORMAT:
+            raise InputError(f"{path} has format {found['format']!r}; expected {FORMAT!r}. Export the model again.")
+        red, green, blue = map(float, found["image_mean"])
+        return Artefact(
+            config=ModelConfig.from_json(json.dumps(found["config"])),
+            parameters=int(found["parameters"]),
+            image_mean=(red, green, blue),
+            mask_stride=int(found["mask_stride"]),
+            weights_sha256=None if found["weights_sha256"] is None else str(found["weights_sha256"]),
+            graphs=dict(zip(GRAPHS, graphs, strict=True)),
+        )
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no exported model, or damaged ({error}). Export it again.") from error
+
+
+def _files(artefact: Artefact) -> list[tuple[str, bytes]]:
+    return [(f"{name}.onnx", artefact.graphs[name]) for name in GRAPHS]
