@@ -30,7 +30,6 @@ from vos_kd.takeaway import (
 )
 from vos_kd.video_io import Clip, open_clip
 
-
 # pycocotools 2.0.11 was made for an older numpy.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
