@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 
 import plotly.graph_objects as go
 
@@ -224,9 +225,17 @@ def over_time(board: Board, benchmark: str) -> go.Figure:
             )
         )
     label = "G (%)" if points and points[0][0].benchmark.metric == "g_overall" else "J&F (%)"
-    return figure(
-        traces, height=340, xaxis={"title": {"text": "measured on"}, "type": "date"}, yaxis={"title": {"text": label}}
-    )
+    xaxis = {"title": {"text": "measured on"}, "type": "date", "range": _days_around(dates)}
+    return figure(traces, height=340, xaxis=xaxis, yaxis={"title": {"text": label}})
+
+
+def _days_around(dates: list[str]) -> list[str] | None:
+    """A range with room at both ends, so that results of one day are not spread over its milliseconds."""
+    if not dates:
+        return None
+    first, last = (datetime.fromisoformat(one) for one in (min(dates), max(dates)))
+    room = max(timedelta(days=1), (last - first) * 0.1)
+    return [(first - room).isoformat(), (last + room).isoformat()]
 
 
 def _metric(entry: Entry) -> float | None:

@@ -72,7 +72,8 @@ async function copy(text) {
 /** Offer text as a file. */
 function download(name, text, type) {
   const address = URL.createObjectURL(new Blob([text], { type }));
-  const link = h("a", { href: address, download: name });
+  // Its click must not count as one beside an open menu, which would close it.
+  const link = h("a", { href: address, download: name, onclick: (event) => event.stopPropagation() });
   document.body.append(link);
   link.click();
   link.remove();
