@@ -1,0 +1,129 @@
+"""The page: `python app.py`, and the same file as a Hugging Face Space.
+
+Two models side by side on one clip, the leaderboard, and what is behind them. What is heavy is loaded once the page is
+there, in the background.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+# Read when gradio and torch are imported. Nothing leaves this machine; and threads of torch that wait by spinning take
+# the cores from the encoders.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import gradio as gr
+
+from leaderboard.store import Board, load_board
+from leaderboard.tab import TAB as LEADERBOARD
+from leaderboard.tab import build_tab as build_leaderboard
+from vos_kd.demo import about, api, look
+from vos_kd.demo.desk import Desk
+from vos_kd.demo.examples import Examples
+from vos_kd.demo.limits import Limits
+from vos_kd.demo.models import Shelf
+from vos_kd.demo.running import Plan, Report, SegmenterFactory, follow
+from vos_kd.demo.tab import TAB as COMPARE
+from vos_kd.demo.tab import build_tab as build_compare
+
+ROOT = Path(__file__).resolve().parent
+
+
+def make_desk(limits: Limits | None = None, segmenters: SegmenterFactory | None = None) -> Desk:
+    """What answers the page.
+
+    Args:
+        limits: of visitors.
+        segmenters: makes a model's segmenter; by default of the bundled weights.
+    """
+    shelf = Shelf()
+    make_segmenter = segmenters or shelf.segmenter
+
+    def run_model(plan: Plan, model: str) -> Generator[Report, None, None]:
+        yield from follow(plan, model, make_segmenter(model, plan.short_side), boundary_f)
+
+    return Desk(
+        _on_gpu(run_model),
+        shelf.facts,
+        limits=limits or Limits(),
+        uploads=Path(gr.utils.get_upload_folder()),
+        examples=Examples(Path(os.environ.get("VOS_KD_EXAMPLES", ROOT / "outputs" / "examples"))),
+    )
+
+
+def boundary_f(truth: Any, prediction: Any, object_ids: Sequence[int]) -> list[float]:
+    """F of each object, as the evaluation has it."""
+    from evaluation.jf import count_frame
+
+    return [counts.f for counts in count_frame(truth, prediction, object_ids)]
+
+
+def build_demo(desk: Desk, board: Board) -> gr.Blocks:
+    """The whole page.
+
+    Args:
+        desk: answers the Compare tab.
+        board: what the leaderboard shows.
+    """
+    limits = desk.limits
+    with gr.Blocks(title="vos-kd", delete_cache=(600, int(60 * limits.idle_minutes))) as page:
+        gr.HTML(look.HEADER, apply_default_css=False, elem_id="page-header")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Compare", id=COMPARE):
+                picker = build_compare(desk, page=page)
+            with gr.Tab("Leaderboard", id=LEADERBOARD):
+                build_leaderboard(board, page=page, tabs=tabs, compare_tab=COMPARE, model_picker=picker)
+            with gr.Tab("About", id="about"):
+                gr.Markdown(about.TEXT, elem_id="about")
+        api.add_endpoints(desk)
+    page.queue(max_size=200, default_concurrency_limit=None)
+    return page
+
+
+def launch_options(desk: Desk) -> dict[str, Any]:
+    """What the page needs when it is launched."""
+    return {
+        "theme": look.theme(),
+        "css": look.CSS,
+        # Sessions' folders have random names. Nothing else of the disk is served.
+        "allowed_paths": [str(desk.sessions.root)],
+        "max_file_size": f"{desk.limits.max_upload_mib}mb",
+        "max_threads": 80,  # each visitor who waits in line holds one
+        "footer_links": ["api"],
+    }
+
+
+def _on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """On a Space with ZeroGPU: borrow a GPU for the call. Elsewhere: nothing."""
+    if not os.environ.get("SPACES_ZERO_GPU"):
+        return function
+    import spaces
+
+    return spaces.GPU(duration=120)(function)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve the page until it is interrupted."""
+    parser = argparse.ArgumentParser(prog="app.py", description="Serve the vos-kd page.")
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="default %(default)s")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    args = parser.parse_args(argv)
+    desk = make_desk()
+    page = build_demo(desk, load_board())
+    desk.warm_up()
+    try:
+        page.launch(server_name=args.host, server_port=args.port, inbrowser=args.open, **launch_options(desk))
+    finally:
+        desk.sessions.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

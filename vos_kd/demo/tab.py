@@ -1,0 +1,99 @@
+"""The gradio part of the Compare tab.
+
+The page's own script draws it in a `gr.HTML`. It asks by the event "ask", one question at a time, and each answer
+carries its question's number; a run reports through a second component, so that neither overwrites the other.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from vos_kd.demo import assets
+from vos_kd.demo.desk import Desk
+from vos_kd.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+TAB = "compare"
+"""The tab's id."""
+
+_OURS = "the server could not answer; its log says why. Try again, or reload the page."
+
+
+def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
+    """Put the comparison into the tab that is being built.
+
+    Args:
+        desk: answers the page's questions.
+        page: the page that the tab belongs to.
+
+    Returns:
+        A hidden picker; what it is set to becomes the first model.
+    """
+    live = gr.HTML(
+        html_template="<div></div>",
+        js_on_load="watch('value', () => document.dispatchEvent(new CustomEvent('vk-live', {detail: props.value})));",
+        visible="hidden",
+        elem_id="compare-live",
+    )
+    picker = gr.Dropdown(list(desk.models), label="Model", visible="hidden", elem_id="compare-model")
+    view = gr.HTML(
+        html_template='<div class="vk" aria-label="Compare two models on a clip"></div>',
+        js_on_load=_script(),
+        apply_default_css=False,
+        elem_id="compare",
+    )
+
+    def ask(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+        question = event._data if isinstance(event._data, dict) else {}
+        number = question.get("number")
+        try:
+            yield {"reply": number, **desk.answer(_key(request), question)}
+        except Exception as error:
+            text = _told(error)
+            # The answer first: the page must know which question failed, and a raised error carries no data.
+            yield {"reply": number, "error": text}
+            raise gr.Error(html.escape(text), print_exception=False) from error
+
+    def run(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+        question = event._data if isinstance(event._data, dict) else {}
+        number = question.get("number")
+        try:
+            for answer in desk.run(_key(request), question):
+                yield {"run": number, **answer}
+        except Exception as error:
+            text = _told(error)
+            yield {"run": number, "phase": "failed", "error": text}
+            raise gr.Error(html.escape(text), print_exception=False) from error
+
+    def leave(request: gr.Request) -> None:
+        desk.sessions.leave(_key(request))
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+    view.ask(ask, outputs=view, trigger_mode="multiple", **quiet)
+    view.run(run, outputs=live, trigger_mode="multiple", **quiet)
+    picker.change(None, picker, js="(name) => { document.dispatchEvent(new CustomEvent('vk-model', {detail: name})); }")
+    page.unload(leave)
+    return picker
+
+
+def _script() -> str:
+    return f"const STYLE = {json.dumps(assets.style())};\n{assets.script()}"
+
+
+def _key(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _told(error: Exception) -> str:
+    """What the visitor is told: an `InputError`'s own words; anything else is a fault of ours, and goes to the log."""
+    if isinstance(error, InputError):
+        return str(error)
+    logger.error("a question failed", exc_info=error)
+    return _OURS

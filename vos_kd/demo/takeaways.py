@@ -1,0 +1,143 @@
+"""What a visitor can take away of a run; each file is made when it is first wanted, and kept with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vos_kd.data.masks import read_mask
+from vos_kd.demo.pictures import shrink
+from vos_kd.demo.running import Plan
+from vos_kd.errors import InputError
+from vos_kd.overlay import side_by_side
+from vos_kd.prompts import PromptHistory
+from vos_kd.segment_request import Request
+from vos_kd.takeaway import (
+    Results,
+    build_manifest,
+    client_snippet,
+    command_line,
+    draw_disagreement,
+    prompt_file,
+    write_cutout_images,
+    write_cutout_video,
+    write_masks,
+)
+from vos_kd.video_io import VideoWriter, open_clip
+
+Facts = Mapping[str, Mapping[str, Any]]
+"""Model -> what is known of it; see `vos_kd.demo.models.Shelf`."""
+
+
+def told(plan: Plan, facts: Facts) -> dict[str, Any]:
+    """How a run can be repeated: on the command line, and through this page's API."""
+    request = _request(plan, facts)
+    arguments = {
+        "clip": Path(plan.clip.path.name),
+        "mask": request.masks[plan.start],
+        "models": list(plan.models),
+        "start": plan.start,
+        "end": plan.end,
+    }
+    if len(plan.masks) > 1:
+        later = sorted(index for index in plan.masks if index != plan.start)
+        arguments |= {"later_masks": [request.masks[i] for i in later], "later_frames": later}
+    return {"command": command_line(request), "snippet": client_snippet("%URL%", "/compare", arguments)}
+
+
+def make(plan: Plan, what: object, model: object, history: PromptHistory, facts: Facts) -> Path:
+    """Make a file of a run.
+
+    Args:
+        plan: of the run.
+        what: which file.
+        model: whose, where the file is of one.
+        history: the prompts of the run.
+        facts: of the models.
+
+    Raises:
+        InputError: there is no such file, or it cannot be made.
+    """
+    of_run: dict[str, tuple[str, Callable[[Path], None]]] = {
+        "masks": (f"{plan.clip.stem}-masks.zip", lambda path: _masks(path, plan, history, facts)),
+        "both": (f"{plan.clip.stem}-side-by-side.mp4", lambda path: _both(path, plan)),
+        "difference": (f"{plan.clip.stem}-difference.mp4", lambda path: _difference(path, plan)),
+    }
+    of_model: dict[str, tuple[str, Callable[[Path, Results], None]]] = {
+        "webm": (f"{plan.clip.stem}-{model}.webm", lambda path, results: _webm(path, plan, results)),
+        "rgba": (f"{plan.clip.stem}-{model}-rgba.zip", lambda path, results: _rgba(path, plan, results)),
+    }
+    folder = plan.folder / "takeaway"
+    if what in of_run:
+        name, write = of_run[str(what)]
+        if not (folder / name).is_file():
+            write(folder / name)
+        return folder / name
+    results = {one.label: one for one in _results(plan)}
+    if what not in of_model or model not in results:
+        raise InputError(f"there is no {str(what)[:30]!r} of {str(model)[:30]!r} in this run. Reload the page.")
+    name, write_of = of_model[str(what)]
+    if not (folder / name).is_file():
+        write_of(folder / name, results[str(model)])
+    return folder / name
+
+
+def _request(plan: Plan, facts: Facts) -> Request:
+    """The run as the command line has it, with paths that mean something to the visitor."""
+    facts_of_first = facts[plan.models[0]]
+    return Request(
+        clip=Path(plan.clip.path.name),
+        masks={index: Path(prompt_file(index)) for index in plan.masks},
+        models=plan.models,
+        out=Path("outputs") / plan.clip.stem,
+        start=plan.start,
+        end=plan.end if plan.end < plan.clip.frame_count else None,
+        short_side=plan.short_side,
+        dtype=facts_of_first.get("dtype"),
+        threads=facts_of_first.get("threads"),
+    )
+
+
+def _results(plan: Plan) -> list[Results]:
+    found = [Results(model, plan.annotations(model)) for model in plan.models]
+    return [one for one in found if any(one.annotations.glob("*.png"))]
+
+
+def _masks(path: Path, plan: Plan, history: PromptHistory, facts: Facts) -> None:
+    results = _results(plan)
+    weights = {one.label: str(facts[one.label].get("weights_sha256")) for one in results}
+    given = {index: read_mask(mask) for index, mask in plan.masks.items()}
+    manifest = build_manifest(results, weights, command_line(_request(plan, facts)), history)
+    write_masks(path, results, given, manifest)
+
+
+def _webm(path: Path, plan: Plan, results: Results) -> None:
+    with plan.clip.open() as clip:
+        write_cutout_video(path, results, clip, clip.info.fps)
+
+
+def _rgba(path: Path, plan: Plan, results: Results) -> None:
+    with plan.clip.open() as clip:
+        write_cutout_images(path, results, clip)
+
+
+def _both(path: Path, plan: Plan) -> None:
+    models = [one.label for one in _results(plan)]
+    clips = [open_clip(plan.overlay(model)) for model in models]
+    with VideoWriter(path, plan.clip.info.fps) as video:
+        for images in zip(*clips, strict=False):  # one may have been stopped earlier
+            video.write(side_by_side(list(images), models))
+
+
+def _difference(path: Path, plan: Plan) -> None:
+    results = _results(plan)
+    if len(results) < 2:
+        raise InputError("two models are needed to differ. Run with a second one.")
+    one, other = results
+    scale = min(1.0, plan.clip.limits.view_short_side / min(plan.clip.info.width, plan.clip.info.height))
+    there = set(other.names)
+    with plan.clip.open() as clip, VideoWriter(path, clip.info.fps) as video:
+        for name, image, mask in one.frames(clip):
+            if name in there:
+                video.write(shrink(draw_disagreement(image, mask, other.mask(name)), scale))
