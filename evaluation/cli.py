@@ -25,6 +25,7 @@ COMMANDS = {
     "speed": "latency and frames a second",
     "complexity": "parameters and FLOPs",
     "pack": "masks to a zip for the server of DAVIS or YouTube-VOS",
+    "benchmark": "how fast and how equal scoring is, beside vos-benchmark",
     "hub": "a record as a model card's model-index and .eval_results",
 }
 _INTERRUPTED = 130

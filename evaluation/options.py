@@ -146,9 +146,14 @@ def threads(text: str) -> int:
     return int(text)
 
 
+def positives(text: str) -> list[int]:
+    """Whole numbers from 1 on between commas."""
+    return [positive(part) for part in names(text)]
+
+
 def numbers(text: str) -> list[int]:
     """Numbers of objects between commas."""
-    found = [positive(part) for part in names(text)]
+    found = positives(text)
     if max(found) > MOST_OBJECTS:
         raise argparse.ArgumentTypeError(f"{max(found)} objects were asked for; expected at most {MOST_OBJECTS}")
     return found

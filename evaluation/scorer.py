@@ -137,15 +137,19 @@ class SequenceScorer:
         return {1: count_foreground(truth, prediction)}
 
     def _count_each(self, truth: Mask, prediction: Mask, name: str) -> dict[int, PixelCounts]:
-        if self._protocol.convention == "vos-benchmark":
+        if self._protocol.convention == "vos-benchmark" and not self._covers(truth):
             # Objects of any scored frame count, not just those that are given.
             self._object_ids = tuple(sorted({*self._object_ids, *object_ids(truth)}))
         self._check_ids(prediction, name)
         return dict(zip(self._object_ids, count_frame(truth, prediction, self._object_ids), strict=True))
 
+    def _covers(self, mask: Mask) -> bool:
+        """Whether the mask's ids are among the objects, as far as that shows without a histogram: ids without a gap."""
+        return self._object_ids[-1] == len(self._object_ids) and bool(mask.max() <= len(self._object_ids))
+
     def _check_ids(self, prediction: Mask, name: str) -> None:
-        if self._object_ids[-1] == len(self._object_ids) and prediction.max() <= len(self._object_ids):
-            return  # ids without a gap, the usual case, need no histogram
+        if self._covers(prediction):
+            return
         present = present_ids(prediction)
         extra = sorted(set(present) - {0, *self._object_ids})
         if not extra:

@@ -33,8 +33,8 @@ point, exclude one, or paint.
 
 *Network only* is the time in the networks and their memory. *Frame in, mask out* adds scaling and choosing the
 likeliest object. *End to end* adds waiting for decoding, drawing and encoding, which run beside. *Agreement* is the
-intersection over union of both models' masks, the mean over objects. Where there is truth, *J* is that against the truth
-and *F* the accuracy of the contour, as DAVIS defines them.
+intersection over union of both models' masks, the mean over objects. Where there is truth, *J* is that against the
+truth and *F* the accuracy of the contour, as DAVIS defines them.
 
 ## Your clip
 
