@@ -1,7 +1,7 @@
 # `make demo` shows what it does, `make test` proves that it works; each sets up what it needs, in .venv.
 # PYTHON=python3.12 make ... chooses the Python of the environment.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo example test lint format clean
 
 PY := .venv/bin/python
 CODE := vos_kd evaluation leaderboard $(wildcard app.py)
@@ -11,7 +11,11 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 help:  ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
-demo:  ## Install, then segment a bundled example clip with student and teacher
+demo:  ## Install, then serve the page: two models side by side on your clip
+	@.ci/set-up requirements.txt
+	$(PY) app.py --open
+
+example:  ## Install, then segment a drawn clip with student and teacher on the command line
 	@.ci/set-up requirements.txt
 	$(PY) -m vos_kd.data.synthetic kites --out $(EXAMPLE)
 	$(PY) -m vos_kd.segment $(EXAMPLE)/kites.mp4 --mask $(EXAMPLE)/Annotations/kites/00000.png \

@@ -23,7 +23,7 @@ import gradio as gr
 from leaderboard.store import Board, load_board
 from leaderboard.tab import TAB as LEADERBOARD
 from leaderboard.tab import build_tab as build_leaderboard
-from vos_kd.demo import about, api, look
+from vos_kd.demo import about, look
 from vos_kd.demo.desk import Desk
 from vos_kd.demo.examples import Examples
 from vos_kd.demo.limits import Limits
@@ -81,7 +81,6 @@ def build_demo(desk: Desk, board: Board) -> gr.Blocks:
                 build_leaderboard(board, page=page, tabs=tabs, compare_tab=COMPARE, model_picker=picker)
             with gr.Tab("About", id="about"):
                 gr.Markdown(about.TEXT, elem_id="about")
-        api.add_endpoints(desk)
     page.queue(max_size=200, default_concurrency_limit=None)
     return page
 
@@ -95,7 +94,7 @@ def launch_options(desk: Desk) -> dict[str, Any]:
         "allowed_paths": [str(desk.sessions.root)],
         "max_file_size": f"{desk.limits.max_upload_mib}mb",
         "max_threads": 80,  # each visitor who waits in line holds one
-        "footer_links": ["api"],
+        "footer_links": [],
     }
 
 

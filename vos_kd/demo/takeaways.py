@@ -16,7 +16,6 @@ from vos_kd.segment_request import Request
 from vos_kd.takeaway import (
     Results,
     build_manifest,
-    client_snippet,
     command_line,
     draw_disagreement,
     prompt_file,
@@ -31,19 +30,8 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 
 def told(plan: Plan, facts: Facts) -> dict[str, Any]:
-    """How a run can be repeated: on the command line, and through this page's API."""
-    request = _request(plan, facts)
-    arguments = {
-        "clip": Path(plan.clip.path.name),
-        "mask": request.masks[plan.start],
-        "models": list(plan.models),
-        "start": plan.start,
-        "end": plan.end,
-    }
-    if len(plan.masks) > 1:
-        later = sorted(index for index in plan.masks if index != plan.start)
-        arguments |= {"later_masks": [request.masks[i] for i in later], "later_frames": later}
-    return {"command": command_line(request), "snippet": client_snippet("%URL%", "/compare", arguments)}
+    """How a run can be repeated: on the command line."""
+    return {"command": command_line(_request(plan, facts))}
 
 
 def make(plan: Plan, what: object, model: object, history: PromptHistory, facts: Facts) -> Path:

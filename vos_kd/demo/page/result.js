@@ -37,10 +37,8 @@ function makeResult({ player, onCorrect, onAgain }) {
     latency.show({ lines: result.models.map((one, place) => ({ name: `${one.label}, median ${one.speed.step.median} ms, p95 ${one.speed.step.p95} ms`, colour: colour(place), values: one.latency.map((value) => Math.min(value, high)) })), low: 0, high, given: [], tell: (value) => `${value.toFixed(0)} ms` }, result.start, result.frames);
     showSpeed(result, models);
     showDownloads(result);
-    const address = location.origin + location.pathname;
     reproduce.replaceChildren(
-      h("p.fine", "In the unpacked masks.zip, with the clip beside it:"), code("command", result.command),
-      h("p.fine", "Through this page's API:"), code("snippet", result.snippet.replace("%URL%", address)));
+      h("p.fine", "In the unpacked masks.zip, with the clip beside it:"), code("command", result.command));
   }
 
   const colour = (place) => place ? "--teacher" : "--student";
