@@ -54,14 +54,15 @@ def trade_off(board: Board, benchmark: str, run: str, x: str, y: str) -> go.Figu
     column_x, column_y = COLUMNS[x], COLUMNS[y]
     sizes = _bubbles(rows["params"])
     has_labels = len(rows) <= _LABELS
+    axis_x, axis_y = _axis(known, x, column_x), _axis(rows, y, column_y)
+    span = axis_x.get("range", [0.0, 1.0])
     traces = [_front(measured, column_x, column_y)]
     for role, title in _TITLES.items():
         of_role = rows[rows["role"] == role]
         if not of_role.empty:
-            traces.append(_points(of_role, column_x, column_y, role, title, sizes[of_role.index], has_labels))
-    axis_x, axis_y = _axis(known, x, column_x), _axis(rows, y, column_y)
+            traces.append(_points(of_role, column_x, column_y, role, title, sizes[of_role.index], has_labels, span))
     if not architecture.empty and "range" in axis_y:
-        traces.append(_at_the_foot(architecture, column_x, axis_y["range"][0]))
+        traces.append(_at_the_foot(architecture, column_x, axis_y["range"][0], span))
     made = figure(traces, xaxis=axis_x, yaxis=axis_y, annotations=_arrows(rows, column_x, column_y))
     return made.update_layout(legend={"itemsizing": "constant"}, margin={"t": 36})
 
@@ -111,7 +112,14 @@ def _front(rows: pd.DataFrame, x: Column, y: Column) -> go.Scatter:
 
 
 def _points(
-    rows: pd.DataFrame, x: Column, y: Column, role: str, title: str, sizes: pd.Series, has_labels: bool
+    rows: pd.DataFrame,
+    x: Column,
+    y: Column,
+    role: str,
+    title: str,
+    sizes: pd.Series,
+    has_labels: bool,
+    span: list[float],
 ) -> go.Scatter:
     symbols = [f"{ROLE_SYMBOLS[role]}-open" if one == "architecture" else ROLE_SYMBOLS[role] for one in rows["source"]]
     return go.Scatter(
@@ -119,7 +127,7 @@ def _points(
         y=(rows[y.key] * y.scale).tolist(),
         customdata=rows["key"].tolist(),
         text=[safe(model) for model in rows["model"]] if has_labels else None,
-        textposition="top right",  # above or beside would lie on an error bar
+        textposition=_label_places(rows, x, span),
         textfont={"color": INK, "size": 12},
         mode="markers+text" if has_labels else "markers",
         marker={
@@ -138,14 +146,21 @@ def _points(
     )
 
 
-def _at_the_foot(rows: pd.DataFrame, x: Column, y: float) -> go.Scatter:
+def _label_places(rows: pd.DataFrame, x: Column, span: list[float]) -> list[str]:
+    """Names go above and inwards: straight above or beside they would lie on an error bar, outwards they are cut."""
+    shown = rows[x.key] * x.scale
+    places = (np.log10(shown) if x.is_log else shown) - span[0]
+    return ["top left" if place > 0.7 * (span[1] - span[0]) else "top right" for place in places]
+
+
+def _at_the_foot(rows: pd.DataFrame, x: Column, y: float, span: list[float]) -> go.Scatter:
     """Models of which only the cost is known, on the axis."""
     return go.Scatter(
         x=(rows[x.key] * x.scale).tolist(),
         y=[y] * len(rows),
         customdata=rows["key"].tolist(),
         text=[safe(model) for model in rows["model"]] if len(rows) <= _LABELS else None,
-        textposition="top right",
+        textposition=_label_places(rows, x, span),
         textfont={"color": INK, "size": 11},
         mode="markers+text" if len(rows) <= _LABELS else "markers",
         marker={"symbol": "triangle-up-open", "size": 10, "color": ROLE_COLOURS["baseline"], "line": {"width": 1.5}},

@@ -1,6 +1,6 @@
 // Puts the page together, and draws again what a choice changes.
 
-const SOON = 120; // ms of silence after typing
+const SOON = 60; // ms of silence after typing
 
 /** Show a leaderboard in `root`. `source` has ask(question, arguments), plotly(), plotlyText() and run(model). */
 function mountLeaderboard(root, payload, source) {

@@ -31,6 +31,7 @@ const source = {
 };
 
 if (!document.getElementById("lb-style")) document.head.append(h("style", { id: "lb-style" }, STYLE));
+source.plotly().catch(() => {}); // at once, beside the rows; a failure is told when a chart is drawn
 root.replaceChildren(h("p.muted", "Loading the leaderboard"));
 source.ask("payload", []).then(
   (payload) => mountLeaderboard(root, payload, source),
