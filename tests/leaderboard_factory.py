@@ -12,6 +12,8 @@ from evaluation import results
 from evaluation.results import ModelInfo, ObjectResult, Protocol, Record, SequenceResult
 
 DAVIS = Protocol("davis2016", "val", "480p", "davis")
+LONG = " ".join(f"--set a.setting_{n}=value" for n in range(40))
+"""Of a real command, whose line must not widen the page."""
 ENVIRONMENT = {"python": "3.11.2", "torch": "2.14.1", "system": "Linux x86_64", "cpu": "Made-up CPU", "cpu_cores": 2}
 
 
@@ -129,7 +131,7 @@ def make_ablation(seeds: tuple[int, ...] = (1, 2, 3)) -> dict[str, Any]:
     return {
         **{"schema_version": 1, "kind": "ablation", "is_complete": True, "seeds": list(seeds), "rows": rows},
         **{"recipe": {"optim": {"steps": 100}}, "recipe_sha256": "0" * 64, "frozen_teacher": None},
-        **{"environment": ENVIRONMENT, "command": "python -m vos_kd.ablation --recipe smoke"},
+        **{"environment": ENVIRONMENT, "command": f"python -m vos_kd.ablation --recipe smoke {LONG}"},
         **{"date": "2026-11-22T12:00:00+00:00", "commit": "0" * 40},
     }
 

@@ -21,12 +21,13 @@ function costCard(app, answers) {
       rows.map(([name, values]) => h("tr", h("th", name), values.map((value) => h("td", value)))),
       h("tr.foreign", { title: "The abstract states these ratios and no other number" },
         h("th", outside(paper.source, "paper"), h("small", " abstract only")), paper.ratios.map((value) => h("td", value)))));
-  const [slower, larger] = costs?.teacher?.other ?? [];
+  const [slower, larger, costlier] = costs?.teacher?.other ?? [];
   const known = (value) => value && value !== "N/A";
   const headline = costs?.teacher
     ? h("p.headline", known(slower) ? [h("b", slower), " slower, "] : "speed not compared, ", known(larger) ? [h("b", larger), " larger"] : "size not known")
     : h("p.headline.muted", "No teacher and student in one run yet");
-  return card("What the teacher costs", headline, table);
+  const work = known(costlier) && h("p", `${costlier} the operations a frame.`, known(slower) && " Both timed in one run.");
+  return card("What the teacher costs", headline, work, table);
 }
 
 function lossCard(app, answers) {

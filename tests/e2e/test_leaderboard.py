@@ -267,6 +267,7 @@ def test_views(board: Page, view: str, text: str) -> None:
     board.locator(".views").get_by_role("tab", name=view).click()
     panel = board.locator(".views .panel")
     expect(panel.get_by_text(text).first).to_be_visible()
+    assert board.evaluate("document.documentElement.scrollWidth") <= 1280, "a long command does not widen the page"
     if view == "Published numbers":
         assert panel.locator("tbody tr").count() == 33
     else:
