@@ -31,6 +31,7 @@ from evaluation.options import Subparsers, add_dataset_options, chosen_dataset, 
 from evaluation.prediction import merged
 from evaluation.sequences import read_truth
 from evaluation.whole_files import write_text
+from vos_kd import write_mask
 
 _AGREES = 1e-9
 _TRUTH, _MASKS = "Annotations/480p", "results"
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 def write_pairs(dataset: Dataset, folder: Path) -> int:
     """Write truth and predictions in a layout that both tools read, with equal ids (vos-benchmark takes 255 for one).
 
-    The predictions are the truth, moved and grown by a few pixels.
+    The predictions are the truth, moved and grown by a few pixels; files are as `predict` writes them.
 
     Args:
         dataset: whose truth to take.
@@ -98,13 +99,11 @@ def write_pairs(dataset: Dataset, folder: Path) -> int:
     count = 0
     grown = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     for sequence in tqdm(dataset.sequences, desc="masks", unit=" sequences", disable=None):
-        for name in (_TRUTH, _MASKS):
-            (folder / name / sequence.name).mkdir(parents=True)
         for frame in sequence.annotation_paths:
             truth = _ids(sequence, frame, is_binary=dataset.name == "davis2016")
             moved = cv2.dilate(np.roll(truth, (2, 3), axis=(0, 1)), grown)
             for name, mask in ((_TRUTH, truth), (_MASKS, moved)):
-                cv2.imwrite(str(folder / name / sequence.name / f"{frame}.png"), mask)
+                write_mask(folder / name / sequence.name / f"{frame}.png", mask)
             count += 1
     return count
 
