@@ -116,7 +116,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(run: SpeedRun) -> dict[str, Any]:
-    return {"id": run.run_id, "label": run.label, "date": run.date[:10]}
+    return {"id": run.run_id, "label": run.label, "date": run.date[:10], "models": len(run.models) + len(run.by_entry)}
 
 
 def _ablation_title(date: str, steps: int | None, seeds: tuple[int, ...]) -> str:

@@ -133,7 +133,7 @@ function settle(app) {
 
 function topLine(app) {
   const { payload, state } = app;
-  const runs = payload.runs.map((run) => [run.id, `${run.label} · ${run.date}`]);
+  const runs = payload.runs.map((run) => [run.id, `${run.label} · ${run.date} · ${run.models} model${run.models === 1 ? "" : "s"}`]);
   return h("div.bar-top",
     choice("Benchmark", payload.benchmarks.map((one) => [one.id, one.label]), state.benchmark, (benchmark) => app.change({ benchmark, y: "", row: "" }), { name: "benchmark" }),
     runs.length ? choice("Speed measured on", runs, state.run, (run) => app.change({ run }), { name: "run" }) : null);
