@@ -219,6 +219,16 @@ def test_models_that_cannot_be_run(
     assert list(tmp_path.rglob("*.json")) == []
 
 
+def test_a_peer_says_what_it_needs(
+    davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cutie", None)
+    assert main(command(davis, "evaluation.peers:cutie_small", tmp_path, "--no-speed")) == 2
+    error = capsys.readouterr().err
+    assert "the outside model evaluation.peers:cutie_small cannot be made: ModuleNotFoundError: " in error
+    assert "cutie" in error.partition("ModuleNotFoundError")[2]
+
+
 def test_options_that_cannot_be(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options, message in (
         (("--address", "auto"), "--address auto is of a Ray cluster; add --engine ray"),
