@@ -24,6 +24,7 @@ from leaderboard.store import Board, load_board
 from leaderboard.tab import TAB as LEADERBOARD
 from leaderboard.tab import build_tab as build_leaderboard
 from vos_kd.demo import about, look
+from vos_kd.demo.api import add_endpoints
 from vos_kd.demo.desk import Desk
 from vos_kd.demo.examples import Examples
 from vos_kd.demo.limits import Limits
@@ -73,7 +74,7 @@ def build_demo(desk: Desk, board: Board) -> gr.Blocks:
     """
     limits = desk.limits
     with gr.Blocks(title="vos-kd", delete_cache=(600, int(60 * limits.idle_minutes))) as page:
-        gr.HTML(look.HEADER, apply_default_css=False, elem_id="page-header")
+        gr.HTML(look.HEADER, apply_default_css=False, padding=False, elem_id="page-header")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Compare", id=COMPARE):
                 picker = build_compare(desk, page=page)
@@ -81,6 +82,7 @@ def build_demo(desk: Desk, board: Board) -> gr.Blocks:
                 build_leaderboard(board, page=page, tabs=tabs, compare_tab=COMPARE, model_picker=picker)
             with gr.Tab("About", id="about"):
                 gr.Markdown(about.TEXT, elem_id="about")
+        add_endpoints(desk)
     page.queue(max_size=200, default_concurrency_limit=None)
     return page
 

@@ -107,13 +107,13 @@ def test_snippet_calls_the_endpoint_with_files_and_values() -> None:
     text = client_snippet(
         "http://127.0.0.1:7860/",
         "/compare",
-        {"clip": Path("it's.mp4"), "masks": [Path("0.png"), Path("9.png")], "models": ["student"], "end": None},
+        {"clip": Path("it's.mp4"), "masks": {0: Path("0.png"), 9: Path("9.png")}, "models": ["student"], "end": None},
     )
     call = ast.parse(text).body[-1].value  # type: ignore[attr-defined]
     given_words = {word.arg: ast.unparse(word.value) for word in call.keywords}
     assert given_words == {
         "clip": ast.unparse(ast.parse('handle_file("it\'s.mp4")')),
-        "masks": "[handle_file('0.png'), handle_file('9.png')]",
+        "masks": "{0: handle_file('0.png'), 9: handle_file('9.png')}",
         "models": "['student']",
         "end": "None",
         "api_name": "'/compare'",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vos_kd.data.masks import MAX_BYTES, decode_mask, read_mask, require_objects, require_size, write_mask
+from vos_kd.data.masks import read_mask, write_mask
 from vos_kd.demo import outcome, prompting, takeaways
 from vos_kd.demo.engine import Engine, Job
 from vos_kd.demo.estimate import Estimates
@@ -24,7 +24,6 @@ from vos_kd.demo.session import Session, Sessions
 from vos_kd.demo.upload import LoadedClip, load_clip, shown_name, take_upload
 from vos_kd.demo.warming import warm_up_work
 from vos_kd.errors import InputError
-from vos_kd.files import read_limited
 from vos_kd.prompts import PromptHistory, Segmenter, render
 from vos_kd.prompts.grabcut import grabcut
 from vos_kd.takeaway import Truth, check_objects
@@ -58,7 +57,8 @@ class Desk:
         """Name -> what is known of it."""
         self.examples = examples
         self._run_model = run_model
-        self._uploads = uploads
+        self.uploads = uploads
+        """Where gradio puts what was sent."""
         self._segmenter = segmenter
         self._questions: Mapping[str, Callable[[Session, Question], Answer]] = {
             "hello": self.hello,
@@ -112,7 +112,7 @@ class Desk:
 
     def open(self, session: Session, question: Question) -> Answer:
         """An upload as the clip."""
-        source = take_upload(question["path"], self._uploads)
+        source = take_upload(question["path"], self.uploads)
         clip = load_clip(source, question["name"], session.folder / "clip", self.limits)
         return self._begin(session, clip, PromptHistory())
 
@@ -137,7 +137,7 @@ class Desk:
     def frame(self, session: Session, question: Question) -> Answer:
         """A frame to mark, and what is marked there."""
         clip = _clip(session)
-        index = _index(question["frame"], clip)
+        index = clip.index(question["frame"])
         image = clip.frame(index)
         view = prompting.mask_view(image, session.history, index, self._segmenter)
         return {"frame": prompting.frame_view(image), "marks": view} | self._plan_answer(session, question)
@@ -149,15 +149,13 @@ class Desk:
     def mask(self, session: Session, question: Question) -> Answer:
         """An uploaded mask for the frame that is shown."""
         name = shown_name(question["name"])
-        source = take_upload(question["path"], self._uploads)
+        source = take_upload(question["path"], self.uploads)
+        clip = _clip(session)
         try:
-            mask = decode_mask(read_limited(source, MAX_BYTES), name)
+            mask = prompting.read_mask_for(source, name, clip.info)
         finally:
             source.unlink()
-        clip = _clip(session)
-        require_size(mask, clip.info.height, clip.info.width, name)
-        require_objects(mask, name)
-        history = prompting.with_mask(session.history, _index(question["frame"], clip), mask)
+        history = prompting.with_mask(session.history, clip.index(question["frame"]), mask)
         return self._mark(session, question, history)
 
     def truth(self, session: Session, question: Question) -> Answer:
@@ -165,7 +163,7 @@ class Desk:
         clip = _clip(session)
         name = shown_name(question["name"])
         path = session.folder / f"truth-{time.monotonic_ns()}.zip"
-        shutil.move(take_upload(question["path"], self._uploads), path)
+        shutil.move(take_upload(question["path"], self.uploads), path)
         try:
             with Truth(path, clip.info, clip.frame_count) as truth:
                 check_objects(truth, session.history.object_ids)
@@ -182,7 +180,7 @@ class Desk:
     def correct(self, session: Session, question: Question) -> Answer:
         """Begin a correction: what a model found in a frame becomes the mask to mend there."""
         clip, run = _clip(session), _last_run(session)
-        index = _index(question["frame"], clip)
+        index = clip.index(question["frame"])
         path = run.plan.mask_path(_model(question["model"], run.plan.models), index)
         if not path.is_file():
             raise InputError(f"frame {index} was not segmented in the last run. Choose one that was.")
@@ -219,9 +217,9 @@ class Desk:
             job = Job(start_work(plan, self._run_model, self.estimates), sum(expected.values()))
             self.engine.submit(job)
             session.run = Run(plan, job, session.history)
-        yield from self._tell(session, plan, job)
+        yield from self._tell(session, plan, job, question.get("address"))
 
-    def _tell(self, session: Session, plan: Plan, job: Job) -> Iterator[Answer]:
+    def _tell(self, session: Session, plan: Plan, job: Job, address: object) -> Iterator[Answer]:
         told: tuple[int, ...] = ()
         told_at = 0.0
         try:
@@ -246,7 +244,7 @@ class Desk:
             result = outcome.result_view(
                 plan, job.progress, job.is_stopped, {k: dict(v) for k, v in self.models.items()}
             )
-            yield result | takeaways.told(plan, self.models)
+            yield result | takeaways.told(plan, self.models, address)
 
     def _begin(self, session: Session, clip: LoadedClip, history: PromptHistory) -> Answer:
         session.forget_clip()
@@ -261,7 +259,7 @@ class Desk:
     def _mark(self, session: Session, question: Question, history: PromptHistory) -> Answer:
         """Take a new history over, if the mask that it makes can be shown."""
         clip = _clip(session)
-        index = _index(question["frame"], clip)
+        index = clip.index(question["frame"])
         view = prompting.mask_view(clip.frame(index), history, index, self._segmenter)
         session.history = history
         return {"marks": view} | self._plan_answer(session, question)
@@ -286,7 +284,8 @@ class Desk:
         self, session: Session, clip: LoadedClip, question: Question
     ) -> tuple[int | None, int, tuple[str, ...]]:
         """First frame (None where nothing is marked), the frame to stop before, and models."""
-        end = _index(question.get("end", session.end) - 1, clip) + 1
+        asked_end = question.get("end", session.end)
+        end = clip.index(asked_end - 1 if isinstance(asked_end, int) else asked_end) + 1
         session.end = end
         start = min((index for index in session.history.frames if index < end), default=None)
         if start is not None:
@@ -340,12 +339,6 @@ def _last_run(session: Session) -> Run:
     if session.run is None or not session.run.job.done.is_set():
         raise InputError("there is no finished run. Run the models first.")
     return session.run
-
-
-def _index(value: object, clip: LoadedClip) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < clip.frame_count:
-        raise InputError(f"there is no frame {str(value)[:20]}; {clip.name} has frames 0 to {clip.frame_count - 1}.")
-    return value
 
 
 def _model(name: object, known: Sequence[str]) -> str:

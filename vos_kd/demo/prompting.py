@@ -8,14 +8,18 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from vos_kd.data.masks import MAX_BYTES, decode_mask, require_objects, require_size
 from vos_kd.demo.pictures import colour_names, data_address, jpeg, tint_png
 from vos_kd.errors import InputError
+from vos_kd.files import read_limited
 from vos_kd.prompts import Box, Click, MaskPrompt, PackedMask, PromptHistory, Scribble, Segmenter, render
+from vos_kd.video_io import ClipInfo
 
 Question = Mapping[str, Any]
 _MAX_STROKE_BYTES = 2**22
@@ -60,6 +64,23 @@ def with_mask(history: PromptHistory, frame: int, mask: np.ndarray) -> PromptHis
         mask: uint8 `[H, W]` of object ids.
     """
     return history.add(MaskPrompt(frame, PackedMask.pack(mask)))
+
+
+def read_mask_for(source: Path, name: str, info: ClipInfo) -> np.ndarray:
+    """A mask that was sent, uint8 `[H, W]` of object ids.
+
+    Args:
+        source: the file.
+        name: as the visitor knows it.
+        info: of the clip that it shall fit.
+
+    Raises:
+        InputError: it is no mask, of another size, or shows no object.
+    """
+    mask = decode_mask(read_limited(source, MAX_BYTES), name)
+    require_size(mask, info.height, info.width, name)
+    require_objects(mask, name)
+    return mask
 
 
 def stroke(address: object) -> PackedMask:

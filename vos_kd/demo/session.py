@@ -16,6 +16,8 @@ from vos_kd.demo.runs import Run
 from vos_kd.demo.upload import LoadedClip
 from vos_kd.prompts import PromptHistory
 
+_SWEEP_SECONDS = 30.0
+
 
 @dataclass
 class Session:
@@ -52,7 +54,8 @@ class Session:
 class Sessions:
     """All visitors, by the key that gradio has for each page.
 
-    A session ends some minutes after its page was closed, or after an hour without a sign of life.
+    A session ends some minutes after its page was closed, or after an hour without a sign of life, unless its run still
+    waits or goes on.
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,6 +66,8 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._ends: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._sweeper: threading.Thread | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -75,27 +80,35 @@ class Sessions:
                 folder = self.root / secrets.token_urlsafe(16)
                 folder.mkdir(parents=True)
                 self._sessions[key] = Session(folder)
+            if self._sweeper is None:  # a server that nobody visits any more cleans up, too
+                self._sweeper = threading.Thread(target=self._sweep_on, name="vos-kd-sweeper", daemon=True)
+                self._sweeper.start()
             self._ends[key] = self._clock() + 60 * self._limits.idle_minutes
             return self._sessions[key]
 
+    def new_call(self, key: str) -> str:
+        """A key for one call of a program; it leaves with the program's own key."""
+        return f"{key}/{secrets.token_urlsafe(8)}"
+
     def leave(self, key: str) -> None:
-        """The page was closed, or its connection lost."""
+        """The page was closed, its connection lost, or a call is over."""
         with self._lock:
-            session = self._sessions.get(key)
-            if session is None:
-                return
-            self._ends[key] = min(self._ends[key], self._clock() + 60 * self._limits.grace_minutes)
-            if session.run is not None:
-                session.run.job.stop()
+            for one in [one for one in self._sessions if one == key or one.startswith(f"{key}/")]:
+                self._ends[one] = min(self._ends[one], self._clock() + 60 * self._limits.grace_minutes)
+                run = self._sessions[one].run
+                if run is not None:
+                    run.job.stop()
 
     def sweep(self) -> None:
-        """Delete what is over."""
+        """Delete what is over. What a run waits for or writes to stays until the run is over."""
         now = self._clock()
         with self._lock:
-            over = [key for key, end in self._ends.items() if end <= now]
-            gone = [self._sessions.pop(key) for key in over]
-            for key in over:
-                del self._ends[key]
+            over = {key: self._sessions[key] for key, end in self._ends.items() if end <= now}
+            gone = []
+            for key, session in over.items():
+                if session.run is None or session.run.job.done.is_set():
+                    gone.append(self._sessions.pop(key))
+                    del self._ends[key]
         for session in gone:
             with session.lock:
                 session.forget_clip()
@@ -103,7 +116,12 @@ class Sessions:
 
     def close(self) -> None:
         """Delete everything."""
+        self._closed.set()
         with self._lock:
             self._sessions.clear()
             self._ends.clear()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _sweep_on(self) -> None:
+        while not self._closed.wait(_SWEEP_SECONDS):
+            self.sweep()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,14 +15,10 @@ import gradio as gr
 
 from vos_kd.demo import assets
 from vos_kd.demo.desk import Desk
-from vos_kd.errors import InputError
-
-logger = logging.getLogger(__name__)
+from vos_kd.demo.refusal import told
 
 TAB = "compare"
 """The tab's id."""
-
-_OURS = "the server could not answer; its log says why. Try again, or reload the page."
 
 
 def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
@@ -47,6 +42,7 @@ def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
         html_template='<div class="vk" aria-label="Compare two models on a clip"></div>',
         js_on_load=_script(),
         apply_default_css=False,
+        padding=False,
         elem_id="compare",
     )
 
@@ -56,7 +52,7 @@ def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
         try:
             yield {"reply": number, **desk.answer(_key(request), question)}
         except Exception as error:
-            text = _told(error)
+            text = told(error)
             # The answer first: the page must know which question failed, and a raised error carries no data.
             yield {"reply": number, "error": text}
             raise gr.Error(html.escape(text), print_exception=False) from error
@@ -68,7 +64,7 @@ def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
             for answer in desk.run(_key(request), question):
                 yield {"run": number, **answer}
         except Exception as error:
-            text = _told(error)
+            text = told(error)
             yield {"run": number, "phase": "failed", "error": text}
             raise gr.Error(html.escape(text), print_exception=False) from error
 
@@ -89,11 +85,3 @@ def _script() -> str:
 
 def _key(request: gr.Request) -> str:
     return str(request.session_hash)
-
-
-def _told(error: Exception) -> str:
-    """What the visitor is told: an `InputError`'s own words; anything else is a fault of ours, and goes to the log."""
-    if isinstance(error, InputError):
-        return str(error)
-    logger.error("a question failed", exc_info=error)
-    return _OURS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vos_kd.segment_request import Request
 from vos_kd.takeaway import (
     Results,
     build_manifest,
+    client_snippet,
     command_line,
     draw_disagreement,
     prompt_file,
@@ -28,10 +30,30 @@ from vos_kd.video_io import VideoWriter, open_clip
 Facts = Mapping[str, Mapping[str, Any]]
 """Model -> what is known of it; see `vos_kd.demo.models.Shelf`."""
 
+_HERE = "http://127.0.0.1:7860/"
+"""Where the page is to be found unless somebody says otherwise."""
 
-def told(plan: Plan, facts: Facts) -> dict[str, Any]:
-    """How a run can be repeated: on the command line."""
-    return {"command": command_line(_request(plan, facts))}
+
+def told(plan: Plan, facts: Facts, address: object) -> dict[str, Any]:
+    """How a run can be repeated: on the command line, and through the endpoints of `vos_kd.demo.api`.
+
+    Both are for the folder of the unpacked masks, with the clip beside them.
+
+    Args:
+        plan: of the run.
+        facts: of the models.
+        address: of the page, as the visitor sees it.
+    """
+    arguments: dict[str, object] = {
+        "clip": Path(plan.clip.name),
+        "masks": {index: Path(prompt_file(index)) for index in plan.masks},
+    }
+    arguments |= {"models": list(plan.models)} if len(plan.models) > 1 else {"model": plan.models[0]}
+    if plan.end < plan.clip.frame_count:
+        arguments["end"] = plan.end
+    address = address if isinstance(address, str) and re.fullmatch(r"https?://\S{1,200}", address) else _HERE
+    endpoint = "/compare" if len(plan.models) > 1 else "/segment"
+    return {"command": command_line(_request(plan, facts)), "snippet": client_snippet(address, endpoint, arguments)}
 
 
 def make(plan: Plan, what: object, model: object, history: PromptHistory, facts: Facts) -> Path:
@@ -75,7 +97,7 @@ def _request(plan: Plan, facts: Facts) -> Request:
     """The run as the command line has it, with paths that mean something to the visitor."""
     facts_of_first = facts[plan.models[0]]
     return Request(
-        clip=Path(plan.clip.path.name),
+        clip=Path(plan.clip.name),
         masks={index: Path(prompt_file(index)) for index in plan.masks},
         models=plan.models,
         out=Path("outputs") / plan.clip.stem,

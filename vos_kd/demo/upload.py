@@ -35,17 +35,29 @@ class LoadedClip:
         """What it is called in results and commands."""
         return self.path.stem
 
+    def index(self, value: object) -> int:
+        """A frame's index that came from outside.
+
+        Raises:
+            InputError: there is no such frame.
+        """
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < self.frame_count:
+            raise InputError(
+                f"there is no frame {str(value)[:20]}; {self.name} has frames 0 to {self.frame_count - 1}."
+            )
+        return value
+
     def frame(self, index: int) -> np.ndarray:
         """One frame, RGB uint8 `[H, W, 3]`.
 
         Raises:
-            InputError: it is not there.
+            InputError: it is not there, or the clip is damaged before it.
         """
-        if not 0 <= index < self.frame_count:
-            raise InputError(f"{self.name} has no frame {index}; expected 0 to {self.frame_count - 1}.")
+        index = self.index(index)
         with self.open() as clip:
-            _, image = next(clip.frames(index, index + 1))
-        return image
+            for _, image in clip.frames(index, index + 1):
+                return image
+        raise InputError(f"{self.name} is damaged: frame {index} cannot be decoded. Choose an earlier one.")
 
     @contextmanager
     def open(self) -> Iterator[Clip]:
@@ -70,7 +82,7 @@ def take_upload(uploaded: str, uploads: Path) -> Path:
     return path
 
 
-def load_clip(source: Path, name: str, folder: Path, limits: Limits) -> LoadedClip:
+def load_clip(source: Path, name: str, folder: Path, limits: Limits, *, keep: bool = False) -> LoadedClip:
     """Take a file over into a visitor's folder and check it.
 
     Args:
@@ -78,6 +90,7 @@ def load_clip(source: Path, name: str, folder: Path, limits: Limits) -> LoadedCl
         name: as the visitor knows it.
         folder: where it shall lie.
         limits: what it may cost.
+        keep: copy it instead, for gradio gives equal files of several programs one path.
 
     Raises:
         InputError: it is no clip, or passes a limit.
@@ -86,7 +99,7 @@ def load_clip(source: Path, name: str, folder: Path, limits: Limits) -> LoadedCl
     limits.check_upload(name, source.stat().st_size)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / safe_name(name)
-    shutil.move(source, path)
+    (shutil.copyfile if keep else shutil.move)(source, path)
     try:
         return open_loaded(path, name, limits)
     except InputError as error:

@@ -15,7 +15,7 @@ A brush stroke is `Scribble(1, 0, PackedMask.pack(layer[..., 3] > 0), is_foregro
 from __future__ import annotations
 
 from vos_kd.prompts.history import MAX_NAME, MAX_OBJECTS, PromptHistory
-from vos_kd.prompts.json_form import from_json, to_json
+from vos_kd.prompts.json_form import from_entries, from_json, to_json
 from vos_kd.prompts.kinds import Box, Click, MaskPrompt, PackedMask, Prompt, Scribble
 from vos_kd.prompts.rendering import Segmenter, render
 
@@ -30,6 +30,7 @@ __all__ = [
     "PromptHistory",
     "Scribble",
     "Segmenter",
+    "from_entries",
     "from_json",
     "render",
     "to_json",

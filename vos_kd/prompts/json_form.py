@@ -69,6 +69,16 @@ def from_json(text: str) -> PromptHistory:
         ) from error
 
 
+def from_entries(entries: list[Any]) -> PromptHistory:
+    """Read a bare list of prompts, as a person writes it: the entry "prompts" of what `to_json` writes.
+
+    Raises:
+        InputError: see `from_json`.
+    """
+    step = {"prompts": list(range(len(entries))), "names": {}}
+    return from_json(json.dumps({"format": FORMAT, "present": 0, "steps": [step], "prompts": entries}))
+
+
 def _read(data: Mapping[str, Any]) -> PromptHistory:
     entries, listed, present = data["prompts"], data["steps"], data["present"]
     if not isinstance(entries, list) or len(entries) > MAX_PROMPTS + MAX_STEPS:

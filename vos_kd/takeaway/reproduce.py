@@ -48,13 +48,14 @@ def client_snippet(url: str, api_name: str, arguments: Mapping[str, object]) -> 
     Args:
         url: of the page.
         api_name: of the endpoint, such as "/segment".
-        arguments: by name; a `Path` is a file to hand over, or several in a list. The rest is written as `repr` does.
+        arguments: by name; a `Path` is a file to hand over, also within a list or mapping. The rest is written as
+            `repr` does.
     """
     lines = [f"    {name}={_argument(value)},\n" for name, value in arguments.items()]
     return (
         "from gradio_client import Client, handle_file\n\n"
         f"client = Client({url!r})\n"
-        f"result = client.predict(\n{''.join(lines)}    api_name={api_name!r},\n)\n"
+        f"masks, video, figures = client.predict(\n{''.join(lines)}    api_name={api_name!r},\n)\n"
     )
 
 
@@ -66,6 +67,8 @@ def _path(path: Path) -> str:
 def _argument(value: object) -> str:
     if isinstance(value, Path):
         return f"handle_file({str(value)!r})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_argument(one)}' for key, one in value.items())}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_argument, value))}]"
     return repr(value)

@@ -164,7 +164,7 @@ function run() {
   live.start(panel.state.models, app.clip.width / app.clip.height);
   show("live");
   live.root.scrollIntoView({ block: "nearest" });
-  trigger("run", { number: app.runNumber, ...choices() });
+  trigger("run", { number: app.runNumber, address: location.origin + location.pathname, ...choices() });
 }
 
 document.addEventListener("vk-live", ({ detail: told }) => {

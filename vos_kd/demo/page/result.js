@@ -38,7 +38,8 @@ function makeResult({ player, onCorrect, onAgain }) {
     showSpeed(result, models);
     showDownloads(result);
     reproduce.replaceChildren(
-      h("p.fine", "In the unpacked masks.zip, with the clip beside it:"), code("command", result.command));
+      h("p.fine", "In the unpacked masks.zip, with the clip beside it:"), code("command", result.command),
+      h("p.fine", "The same on this server, from Python with gradio_client:"), code("snippet", result.snippet));
   }
 
   const colour = (place) => place ? "--teacher" : "--student";

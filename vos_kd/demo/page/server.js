@@ -48,8 +48,10 @@ const desk = (() => {
 /** Send a file, after the server has agreed to its size. */
 async function send(file) {
   await desk.ask("check", { name: file.name, size: file.size });
+  // Gradio gives files of equal name and content one path: another visitor's must not be taken for this one.
+  const own = new File([file], `${Math.random().toString(36).slice(2)}-${file.name}`, { type: file.type });
   try {
-    return (await upload(file)).path;
+    return (await upload(own)).path;
   } catch (error) {
     throw new Refused(`${file.name} could not be uploaded (${error?.message ?? error}). Try again.`);
   }

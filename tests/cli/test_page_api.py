@@ -1,0 +1,178 @@
+"""The page's endpoints, called as a program calls them; and what "Reproduce" promises, done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vos_kd.data.masks import read_mask, write_mask
+from vos_kd.data.synthetic import render_clip
+from vos_kd.video_io import VideoWriter, open_clip
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "http://127.0.0.1:7860/"
+"""As README has it."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a page that runs, as a user starts it."""
+    folder = tmp_path_factory.mktemp("page")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    environment |= {"GRADIO_TEMP_DIR": str(folder / "uploads")}
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py")],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as app:
+        assert app.stdout is not None
+        said = []
+        found = None
+        while found is None and (line := app.stdout.readline()):
+            said.append(line)
+            found = re.search(r"http://\S+", line)
+        assert found is not None, "".join(said)
+        yield found[0].rstrip("/") + "/"
+        app.terminate()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds `clip.mp4` of six small frames and `first.png` of two objects."""
+    drawn = render_clip("kites", frames=6, height=120, width=200)
+    path = tmp_path_factory.mktemp("given")
+    with VideoWriter(path / "clip.mp4", fps=10) as video:
+        for image in drawn.images:
+            video.write(image)
+    write_mask(path / "first.png", np.where(drawn.masks[0] <= 2, drawn.masks[0], 0).astype(np.uint8))
+    return path
+
+
+def readme_example() -> str:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    [example] = [block for block in blocks if "gradio_client" in block]
+    return str(example)
+
+
+def run_python(code: str, folder: Path) -> dict[str, Any]:
+    """Run a script that calls an endpoint, in a folder; what it got."""
+    code += '\nimport json; print("GOT", json.dumps([masks, video, figures]))'
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder / "downloads")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    masks, video, figures = json.loads(done.stdout.split("GOT ")[1])
+    return {"masks": Path(masks), "video": Path(video), "figures": figures}
+
+
+def masks_in(archive: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as file:
+        return {name: file.read(name) for name in file.namelist() if "/Annotations/" in name}
+
+
+@pytest.fixture(scope="module")
+def got(address: str, folder: Path) -> dict[str, Any]:
+    """What README's own example gets, with the page's address put in."""
+    example = readme_example()
+    assert ADDRESS in example
+    return run_python(example.replace(ADDRESS, address), folder)
+
+
+def test_readme_example_gets_masks_of_both_models(got: dict[str, Any]) -> None:
+    found = masks_in(got["masks"])
+    assert sorted(found) == [
+        f"{model}/Annotations/clip/{n:05}.png" for model in ("student", "teacher") for n in range(6)
+    ]
+    with zipfile.ZipFile(got["masks"]) as file:
+        manifest = json.loads(file.read("manifest.json"))
+    assert list(manifest["models"]) == ["student", "teacher"]
+    assert all(len(model["weights_sha256"]) == 64 for model in manifest["models"].values())
+
+
+def test_readme_example_gets_a_video_of_both(got: dict[str, Any]) -> None:
+    with open_clip(got["video"]) as video:
+        assert (video.info.width, video.info.height, video.info.frame_count) == (404, 120, 6)  # a line between both
+
+
+def test_readme_example_gets_figures(got: dict[str, Any]) -> None:
+    figures = got["figures"]
+    assert figures["frames"] == figures["planned"] == 6
+    assert figures["objects"] == 2
+    assert len(figures["agreement"]) == 6
+    assert figures["agreement"][0] == 1.0  # both were given the first mask
+    assert 0 < figures["mean_agreement"] <= 1
+    for model in figures["models"].values():
+        assert len(model["latency_ms"]) == 6
+        assert min(model["latency_ms"]) > 0
+        assert model["speed"]["network"]["median"] > 0
+    assert figures["speed_up"]["fast"] == "student"
+
+
+@pytest.fixture(scope="module")
+def unpacked(got: dict[str, Any], folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip unpacked, with the clip beside it: where "Reproduce" is to be followed."""
+    path = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(got["masks"]) as file:
+        file.extractall(path)
+    shutil.copy(folder / "clip.mp4", path)
+    return path
+
+
+def test_command_line_makes_the_same_masks(got: dict[str, Any], unpacked: Path) -> None:
+    python, *words = shlex.split(got["figures"]["command"])
+    assert python == "python"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *words, "--no-overlay", "--quiet"], cwd=unpacked, env=environment, check=True)
+    made = {
+        path.relative_to(unpacked / "outputs" / "clip").as_posix(): read_mask(path)
+        for path in (unpacked / "outputs" / "clip").glob("*/Annotations/clip/*.png")
+    }
+    page = {name: read_mask(unpacked / name) for name in masks_in(got["masks"])}
+    assert sorted(made) == sorted(page)
+    assert [name for name, mask in page.items() if not np.array_equal(made[name], mask)] == []
+
+
+def test_snippet_makes_the_same_masks(got: dict[str, Any], unpacked: Path, address: str) -> None:
+    assert ADDRESS in got["figures"]["snippet"]  # of a call, nobody knows how the caller sees the page
+    again = run_python(got["figures"]["snippet"].replace(ADDRESS, address), unpacked)
+    assert masks_in(again["masks"]) == masks_in(got["masks"])
+
+
+def test_boxes_and_clicks_do_for_a_mask(address: str, folder: Path) -> None:
+    code = f"""
+from gradio_client import Client, handle_file
+
+masks, video, figures = Client({address!r}).predict(
+    clip=handle_file("clip.mp4"),
+    prompts=[
+        {{"kind": "box", "object": 1, "frame": 1, "x0": 20, "y0": 10, "x1": 120, "y1": 80}},
+        {{"kind": "click", "object": 1, "frame": 1, "x": 70, "y": 40, "foreground": True}},
+    ],
+    model="student",
+    end=4,
+    api_name="/segment",
+)
+"""
+    found = run_python(code, folder)
+    assert sorted(masks_in(found["masks"])) == [f"student/Annotations/clip/{n:05}.png" for n in (1, 2, 3)]
+    assert found["figures"]["start"] == 1
+    assert found["figures"]["speed_up"] is found["figures"]["mean_agreement"] is None
+    assert list(found["figures"]["models"]) == ["student"]
+    with open_clip(found["video"]) as video:
+        assert (video.info.width, video.info.frame_count) == (200, 3)
