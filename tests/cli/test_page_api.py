@@ -107,7 +107,7 @@ def test_readme_example_gets_masks_of_both_models(got: dict[str, Any]) -> None:
 
 def test_readme_example_gets_a_video_of_both(got: dict[str, Any]) -> None:
     with open_clip(got["video"]) as video:
-        assert (video.info.width, video.info.height, video.info.frame_count) == (404, 120, 6)  # a line between both
+        assert (video.info.width, video.info.height, video.info.frame_count) == (404, 140, 6)  # with names and a line
 
 
 def test_readme_example_gets_figures(got: dict[str, Any]) -> None:

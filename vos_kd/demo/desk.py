@@ -21,7 +21,7 @@ from vos_kd.demo.limits import Limits
 from vos_kd.demo.running import Plan
 from vos_kd.demo.runs import Run, RunModel, megapixels, start_work
 from vos_kd.demo.session import Session, Sessions
-from vos_kd.demo.upload import LoadedClip, load_clip, shown_name, take_upload
+from vos_kd.demo.upload import LoadedClip, load_clip, named, shown_name, take_upload
 from vos_kd.demo.warming import warm_up_work
 from vos_kd.errors import InputError
 from vos_kd.prompts import PromptHistory, Segmenter, render
@@ -165,11 +165,11 @@ class Desk:
         path = session.folder / f"truth-{time.monotonic_ns()}.zip"
         shutil.move(take_upload(question["path"], self.uploads), path)
         try:
-            with Truth(path, clip.info, clip.frame_count) as truth:
+            with named(path, name), Truth(path, clip.info, clip.frame_count) as truth:
                 check_objects(truth, session.history.object_ids)
-        except InputError as error:
+        except InputError:
             path.unlink()
-            raise InputError(str(error).replace(str(path), name)) from error
+            raise
         session.clip = replace(clip, truth=path)
         return {"has_truth": True}
 
@@ -236,7 +236,7 @@ class Desk:
             job.stop()
             raise
         if job.error is not None:
-            raise InputError(job.error.replace(str(plan.clip.path), plan.clip.name))
+            raise InputError(job.error)
         if not any(model.done for model in job.progress.models):
             yield {"phase": "idle"}  # stopped before its first frame
             return
@@ -291,7 +291,7 @@ class Desk:
         if start is not None:
             end = min(end, start + self.limits.max_run_frames)
         asked = question.get("models", list(self.models)[:2])
-        if not isinstance(asked, list) or not 1 <= len(asked) <= 2 or len(set(asked)) < len(asked):
+        if not isinstance(asked, list) or not 1 <= len(asked) <= 2 or asked[0] in asked[1:]:
             raise InputError("expected one model, or two different ones. Choose others.")
         return start, end, tuple(_model(name, list(self.models)) for name in asked)
 

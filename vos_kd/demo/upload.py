@@ -55,14 +55,13 @@ class LoadedClip:
         """
         index = self.index(index)
         with self.open() as clip:
-            for _, image in clip.frames(index, index + 1):
-                return image
-        raise InputError(f"{self.name} is damaged: frame {index} cannot be decoded. Choose an earlier one.")
+            _, image = next(clip.frames(index, index + 1))
+        return image
 
     @contextmanager
     def open(self) -> Iterator[Clip]:
-        """The clip, for reading."""
-        with open_clip(self.path, self.limits.clip_limits()) as clip:
+        """The clip, for reading. What is wrong with it is told by the name that the visitor knows."""
+        with named(self.path, self.name), open_clip(self.path, self.limits.clip_limits()) as clip:
             yield clip
 
 
@@ -101,10 +100,11 @@ def load_clip(source: Path, name: str, folder: Path, limits: Limits, *, keep: bo
     path = folder / safe_name(name)
     (shutil.copyfile if keep else shutil.move)(source, path)
     try:
-        return open_loaded(path, name, limits)
-    except InputError as error:
+        with named(path, name):
+            return open_loaded(path, name, limits)
+    except InputError:
         path.unlink(missing_ok=True)
-        raise InputError(str(error).replace(str(path), name)) from error
+        raise
 
 
 def open_loaded(path: Path, name: str, limits: Limits, truth: Path | None = None) -> LoadedClip:
@@ -138,6 +138,20 @@ def safe_name(name: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "clip"
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", path.suffix) else ""
     return stem[:60] + suffix
+
+
+@contextmanager
+def named(path: Path, name: str) -> Iterator[None]:
+    """Tell what is wrong with a file by the name that the visitor knows; where it lies here helps nobody.
+
+    Args:
+        path: where it lies.
+        name: what to call it.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), name)) from error
 
 
 def _count_frames(frames: Iterator[tuple[int, np.ndarray]], limits: Limits) -> int:
