@@ -1,0 +1,246 @@
+"""Many visitors at once: one line, everybody's own results, and nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vos_kd.data.masks import encode_mask, read_mask
+from vos_kd.demo import session as session_module
+from vos_kd.demo.limits import Limits
+from vos_kd.demo.running import Plan, Report
+from vos_kd.demo.session import Sessions
+from vos_kd.demo.upload import load_clip
+from vos_kd.errors import InputError
+from vos_kd.video_io import VideoWriter, open_clip
+
+VISITORS = 20
+FRAMES = 4
+H, W = 48, 96
+
+
+def clip_of(number: int, path: Path) -> bytes:
+    """A clip in one grey that no other number has."""
+    with VideoWriter(path, fps=8) as video:
+        for _ in range(FRAMES):
+            video.write(np.full((H, W, 3), 20 + 10 * number, np.uint8))
+    return path.read_bytes()
+
+
+def mask_of(number: int) -> np.ndarray:
+    """A bar at a place that no other number has."""
+    mask = np.zeros((H, W), np.uint8)
+    mask[8:40, 4 * number + 2 : 4 * number + 6] = 1
+    return mask
+
+
+def prepare(visitor: Any, number: int, folder: Path) -> None:
+    visitor.send("open", clip_of(number, folder / f"{number}.mp4"), "clip.mp4")  # all of one name
+    visitor.send("mask", encode_mask(mask_of(number)), "mask.png", frame=0)
+
+
+class Gate:
+    """In place of a model: waits until it is opened, then finds nothing in one frame; counts who is in."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, plan: Plan, model: str) -> Iterator[Report]:
+        self.entered.set()
+        while not self.opened.wait(0.01):
+            yield Report(1.0, 1.0, 1.0, 0.0, ())
+            if plan.stop_file.exists():
+                return
+        yield Report(1.0, 1.0, 1.0, 0.0, ())
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_twenty_visitors_at_once_get_what_is_theirs(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    desk = make_desk()
+    visitors = [make_visitor(desk) for _ in range(VISITORS)]
+    together = threading.Barrier(VISITORS)
+    folders = set()
+
+    def visit(number: int) -> list[dict[str, Any]]:
+        prepare(visitors[number], number, tmp_path)
+        together.wait(timeout=60)
+        return list(desk.run(visitors[number].key, {"models": ["student", "teacher"]}))
+
+    with ThreadPoolExecutor(VISITORS) as pool:
+        told = list(pool.map(visit, range(VISITORS)))
+    for number, messages in enumerate(told):
+        plan = desk.sessions.get(visitors[number].key).run.plan
+        folders.add(plan.folder)
+        assert messages[-1]["phase"] == "done"
+        assert [model["done"] for model in messages[-1]["models"]] == [FRAMES, FRAMES]
+        for model in ("student", "teacher"):
+            masks = [read_mask(path) for path in sorted(plan.annotations(model).glob("*.png"))]
+            assert len(masks) == FRAMES
+            assert all(np.array_equal(mask, mask_of(number)) for mask in masks)
+        with open_clip(Path(messages[-1]["models"][0]["video"])) as video:
+            seen = next(iter(video))[2:6, 80:].mean() if number < 18 else next(iter(video))[2:6, :60].mean()
+        assert abs(seen - (20 + 10 * number)) < 4
+    assert len(folders) == VISITORS
+    # Somebody had to wait, and was told his place.
+    assert max(message.get("position", 0) for messages in told for message in messages) > 1
+
+    for visitor in visitors:
+        desk.sessions.leave(visitor.key)
+    assert len(desk.sessions) == VISITORS  # a phone may come back
+    desk.sessions._clock = lambda: time.monotonic() + 60 * desk.limits.grace_minutes + 1
+    desk.sessions.sweep()
+    assert len(desk.sessions) == 0
+    assert list(desk.sessions.root.iterdir()) == []
+
+
+def test_the_line_is_told_and_has_an_end(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    gate = Gate()
+    desk = make_desk(gate, max_waiting=2)
+    visitors = [make_visitor(desk) for _ in range(4)]
+    for number, visitor in enumerate(visitors):
+        prepare(visitor, number, tmp_path)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(visitors[0].run)
+        assert gate.entered.wait(10)
+        waiting = [pool.submit(lambda v=visitor: list(desk.run(v.key, {}))) for visitor in visitors[1:3]]
+        while len(desk.engine._waiting) < 2:
+            time.sleep(0.01)
+        with pytest.raises(InputError, match=r"2 runs are waiting, and no more are taken. Try again in \d+ minutes"):
+            visitors[3].run()
+        with pytest.raises(InputError, match="a run of yours is going on"):
+            visitors[0].run()
+        time.sleep(0.4)  # so that all have been told their place
+        gate.opened.set()
+        assert first.result(20)["phase"] == "done"
+        places = [[message["position"] for message in one.result(20) if "position" in message] for one in waiting]
+    assert sorted(positions[0] for positions in places) == [1, 2]
+    assert all(positions == sorted(positions, reverse=True) for positions in places)
+    assert visitors[3].run()["phase"] == "done"  # there is room again
+
+
+def test_who_leaves_stops_his_run_and_the_next_has_his_turn(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    gate = Gate()
+    desk = make_desk(gate)
+    gone, next_one = make_visitor(desk), make_visitor(desk)
+    prepare(gone, 0, tmp_path)
+    prepare(next_one, 1, tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        left = pool.submit(gone.run)
+        assert gate.entered.wait(10)
+        gate.entered.clear()
+        waits = pool.submit(next_one.run)
+        desk.sessions.leave(gone.key)
+        assert left.result(20)["is_stopped"]
+        assert gate.entered.wait(10)
+        gate.opened.set()
+        assert waits.result(20)["is_stopped"] is False
+
+
+def test_a_page_that_is_gone_stops_its_run(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    desk = make_desk(Gate())
+    visitor = make_visitor(desk)
+    prepare(visitor, 0, tmp_path)
+    messages = desk.run(visitor.key, {})
+    next(messages)
+    messages.close()  # what gradio does with it
+    assert desk.sessions.get(visitor.key).run.job.done.wait(10)
+    assert desk.sessions.get(visitor.key).run.job.is_stopped
+
+
+def test_a_run_keeps_its_folder_until_it_is_over(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    gate = Gate()
+    desk = make_desk(gate)
+    visitor = make_visitor(desk)
+    prepare(visitor, 0, tmp_path)
+    folder = desk.sessions.get(visitor.key).folder
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(visitor.run)
+        assert gate.entered.wait(10)
+        desk.sessions._clock = lambda: time.monotonic() + 60 * desk.limits.idle_minutes + 1
+        desk.sessions.sweep()  # an hour in line, and no question meanwhile
+        assert files_below(folder)
+        gate.opened.set()
+        assert result.result(20)["phase"] == "done"
+    desk.sessions.sweep()
+    assert not folder.exists()
+
+
+def test_a_server_without_visitors_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_SWEEP_SECONDS", 0.01)
+    sessions = Sessions(Limits(grace_minutes=0.0))
+    try:
+        folder = sessions.get("somebody").folder
+        assert folder.is_dir()
+        sessions.leave("somebody")
+        until = time.monotonic() + 20
+        while folder.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not folder.exists()
+        assert len(sessions) == 0
+    finally:
+        sessions.close()
+    assert not sessions.root.exists()
+
+
+def test_the_calls_of_a_program_leave_with_it() -> None:
+    sessions = Sessions(Limits(grace_minutes=0.0))
+    try:
+        calls = {sessions.new_call("program") for _ in range(3)}
+        assert len(calls) == 3
+        folders = [sessions.get(key).folder for key in calls]
+        other = sessions.get("program2").folder
+        sessions.leave("program")
+        sessions.sweep()
+        assert [folder for folder in folders if folder.exists()] == []
+        assert other.exists()
+    finally:
+        sessions.close()
+
+
+def test_equal_files_of_two_programs_are_two_clips(tmp_path: Path) -> None:
+    source = tmp_path / "sha" / "clip.mp4"
+    source.parent.mkdir()
+    clip_of(3, source)
+    clips = [load_clip(source, "clip.mp4", tmp_path / name, Limits(), keep=True) for name in ("a", "b")]
+    clips[0].path.unlink()
+    assert clips[1].frame(0).shape == (H, W, 3)
+
+
+def test_a_failure_of_ours_is_told_and_the_next_run_works(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fails = iter([True, False, False])
+
+    def model(plan: Plan, name: str) -> Iterator[Report]:
+        yield Report(1.0, 1.0, 1.0, 0.0, ())
+        if next(fails):
+            raise RuntimeError("boom")
+
+    desk = make_desk(model)
+    visitor = make_visitor(desk)
+    prepare(visitor, 0, tmp_path)
+    with pytest.raises(InputError, match="the run failed on the server; its log says why"):
+        visitor.run()
+    assert "boom" in caplog.text  # with its traceback, for us
+    assert visitor.run()["phase"] == "done"
