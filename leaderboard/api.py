@@ -53,8 +53,10 @@ class Api:
             return method(*arguments)
         except (KeyError, TypeError):
             return {"error": "what the page asked for is not on this leaderboard any more. Reload the page."}
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             return {"error": str(error)}
+        except OSError as error:  # whose text names this machine's folders
+            return {"error": f"a file cannot be read here: {error.strerror or type(error).__name__}."}
 
     def trade_off(self, benchmark: str, run: str, x: str, y: str) -> Answer:
         """The chart of accuracy against cost."""

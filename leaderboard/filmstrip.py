@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from PIL import Image, UnidentifiedImageError
 from evaluation.results import Record
 
 FRAMES = 6
+NOTE = "model.json"
+"""What `evaluation/run.py predict` notes beside masks: with which weights they were made."""
 WIDTH = 240
 """Of a picture, in pixels."""
 _VOID = 255
@@ -43,6 +46,28 @@ class Folders:
         """Whether there are pictures of a record."""
         masks = self._masks(record)
         return record.protocol.dataset in self.roots and masks is not None and masks.is_dir()
+
+    def require_same_weights(self, record: Record) -> None:
+        """See that the masks are of the record's weights, as far as both tell.
+
+        Raises:
+            ValueError: they are of other ones, or the note of their weights cannot be read.
+        """
+        masks = self._masks(record)
+        note = None if masks is None else masks / NOTE
+        if note is None or not note.is_file() or record.model.weights_sha256 is None:
+            return  # masks from somewhere else, or scored from masks: nobody knows
+        try:
+            found = json.loads(note.read_bytes())["weights_sha256"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"{NOTE} beside the masks of {note.parent.name} cannot be read; predict them anew."
+            ) from error
+        if found != record.model.weights_sha256:
+            raise ValueError(
+                f"the masks of {note.parent.name} here are of other weights ({str(found)[:12]}) than this result "
+                f"({record.model.weights_sha256[:12]}); predict them anew with `python evaluation/run.py predict`."
+            )
 
     def files(self, record: Record, sequence: str, frame: str) -> tuple[Path | None, Path, Path]:
         """Image (None if there is none), truth and prediction of a frame.
@@ -79,12 +104,14 @@ def filmstrip(record: Record, sequence: str, folders: Folders) -> list[dict[str,
     """Some frames of a sequence, spread over it.
 
     Returns:
-        For each frame its name, J of the first object, and `truth`, `prediction` and `difference` as data addresses.
-        In the difference red is missed and yellow is too much.
+        For each frame its name, and `truth`, `prediction` and `difference` as data addresses. In the difference red is
+        missed and yellow is too much.
 
     Raises:
-        ValueError: no such sequence, or a file is missing or cannot be read; says which.
+        ValueError: no such sequence, the masks are of other weights, or a file is missing or cannot be read; says
+            which.
     """
+    folders.require_same_weights(record)
     result = next((one for one in record.sequences if one.name == sequence), None)
     if result is None:
         raise ValueError(f"this result has no sequence {sequence!r:.60}.")
@@ -137,8 +164,11 @@ def _few(ids: Ids) -> Ids:
 def _image(path: Path | None, size: tuple[int, ...]) -> NDArray[np.uint8]:
     if path is None:
         return np.full((*size, 3), 96, np.uint8)
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize((size[1], size[0])), np.uint8)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB").resize((size[1], size[0])), np.uint8)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"the image {path.parent.name}/{path.name} cannot be read.") from error
 
 
 def _blend(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ class ObjectsPoint(NamedTuple):
 
     objects: int
     fps_network: float
+    """NaN where a model does not tell what its network alone takes."""
     fps_end_to_end: float
 
 
@@ -56,6 +58,7 @@ class ModelSpeed:
     """One model's speed, as `evaluation` measures it: `network` is the network alone, `end_to_end` frame to mask."""
 
     fps_network: float
+    """NaN for a model that does not tell what its network alone takes."""
     fps_end_to_end: float
     network: Latency | None
     end_to_end: Latency | None
@@ -162,7 +165,7 @@ def parse_speed(data: Mapping[str, Any], where: str) -> ModelSpeed:
     quantiles = {} if latency is None else mapping(latency, f"{where}, latency_ms")
     size = data.get("size")
     return ModelSpeed(
-        fps_network=positive(data.get("fps_network"), f"{where}, fps_network"),
+        fps_network=_untold(data.get("fps_network"), f"{where}, fps_network"),
         fps_end_to_end=positive(data.get("fps_end_to_end"), f"{where}, fps_end_to_end"),
         network=_latency(quantiles.get("network"), f"{where}, latency_ms.network"),
         end_to_end=_latency(quantiles.get("end_to_end"), f"{where}, latency_ms.end_to_end"),
@@ -176,7 +179,7 @@ def parse_speed(data: Mapping[str, Any], where: str) -> ModelSpeed:
         by_objects=tuple(
             ObjectsPoint(
                 whole(point.get("objects"), f"{where}, by_objects"),
-                positive(point.get("fps_network"), f"{where}, by_objects, fps_network"),
+                _untold(point.get("fps_network"), f"{where}, by_objects, fps_network"),
                 positive(point.get("fps_end_to_end"), f"{where}, by_objects, fps_end_to_end"),
             )
             for point in _points(data.get("by_objects"), f"{where}, by_objects")
@@ -223,6 +226,11 @@ def runs_of_records(records: Iterable[tuple[str, Record]]) -> list[SpeedRun]:
         )
         for key, members in grouped.items()
     ]
+
+
+def _untold(value: object, where: str) -> float:
+    """A number above 0; NaN for None, which `evaluation` writes of what an outside model does not tell."""
+    return math.nan if value is None else positive(value, where)
 
 
 def _latency(value: object, where: str) -> Latency | None:

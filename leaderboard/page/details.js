@@ -50,8 +50,8 @@ function sequencesOf(app, panel, row, answer) {
     draw(app, curve, { ...answer.per_frame, data });
     strip.replaceChildren();
     if (answer.has_pictures) {
-      const pictures = await app.ask("filmstrip", row.key, name);
-      if (pictures && chosen === name) strip.replaceChildren(filmstrip(pictures.frames));
+      const pictures = await app.source.ask("filmstrip", [row.key, name]).catch((error) => ({ error: String(error?.message ?? error) }));
+      if (chosen === name) strip.replaceChildren(pictures.error ? h("p.muted", "No pictures: ", pictures.error) : filmstrip(pictures.frames));
     }
   }
 }

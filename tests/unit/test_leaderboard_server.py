@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import runpy
 import zipfile
@@ -262,18 +264,18 @@ def test_no_zip_at_all(board: Board, uploads: Path, davis: Path) -> None:
     assert "zip" in answer["error"]
 
 
-def test_the_filmstrip_shows_where_masks_differ(board: Board, davis: Path, tmp_path: Path) -> None:
-    import base64
-    import io
-
+@pytest.fixture
+def pictures(board: Board, davis: Path, tmp_path: Path) -> Api:
+    """A board with a result on `bear`, whose masks lie 10 pixels beside the truth."""
     write_masks(tmp_path / "predictions" / "student", ["bear"], 10)
     record = made.make_record("student", "student", sequences=1)
     sequence = replace(record.sequences[0], name="bear", frames=tuple(f"{n:05}" for n in range(5)))
-    folders = Folders({"davis2016": davis}, tmp_path / "predictions")
     entry = replace(board.entries[0], record=replace(record, sequences=(sequence,)), entry_id="x")
-    api = Api(replace(board, entries=(entry,)), folders)
-    assert folders.has(entry.record)
-    frames = api.answer("filmstrip", ["x", "bear"])["frames"]
+    return Api(replace(board, entries=(entry,)), Folders({"davis2016": davis}, tmp_path / "predictions"))
+
+
+def test_the_filmstrip_shows_where_masks_differ(pictures: Api) -> None:
+    frames = pictures.answer("filmstrip", ["x", "bear"])["frames"]
     assert [one["frame"] for one in frames] == [f"{n:05}" for n in range(5)]
     data = frames[0]["difference"].removeprefix("data:image/jpeg;base64,")
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), int)
@@ -281,6 +283,37 @@ def test_the_filmstrip_shows_where_masks_differ(board: Board, davis: Path, tmp_p
     assert missed[0] > 150 > missed[1], "red is missed"
     assert min(wrong[0], wrong[1]) > 120 > wrong[2], "yellow is too much"
     assert np.ptp(right) < 25, "grey is right"
+
+
+@pytest.mark.parametrize(
+    ("note", "message"),
+    [
+        (json.dumps({"weights_sha256": "0" * 64}), ""),  # those of the record
+        (
+            json.dumps({"weights_sha256": "f" * 64}),
+            "are of other weights (ffffffffffff) than this result (000000000000)",
+        ),
+        (json.dumps({"weights_sha256": None}), "are of other weights (None)"),
+        ("{", "model.json beside the masks of student cannot be read"),
+        ("[]", "model.json beside the masks of student cannot be read"),
+        ("{}", "model.json beside the masks of student cannot be read"),
+    ],
+)
+def test_masks_of_other_weights_are_not_shown(pictures: Api, tmp_path: Path, note: str, message: str) -> None:
+    (tmp_path / "predictions" / "student" / "model.json").write_text(note)
+    answer = pictures.answer("filmstrip", ["x", "bear"])
+    assert message in answer.get("error", "")
+    assert ("frames" in answer) == (message == "")
+    assert str(tmp_path) not in str(answer)
+
+
+@pytest.mark.parametrize("place", ["DAVIS/JPEGImages/480p/bear/00000.jpg", "predictions/student/bear/00000.png"])
+def test_a_damaged_picture_is_named_without_its_folder(pictures: Api, tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_bytes(b"no picture")
+    error = pictures.answer("filmstrip", ["x", "bear"])["error"]
+    assert f"bear/{Path(place).name} cannot be read" in error
+    assert str(tmp_path) not in error
 
 
 @pytest.mark.parametrize("name", ["..", "../other", "a/b", "\0", ""])
