@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Read when gradio and torch are imported. Nothing leaves this machine; and threads of torch that wait by spinning take
 # the cores from the encoders.
@@ -32,6 +32,12 @@ from vos_kd.demo.models import Shelf
 from vos_kd.demo.running import Plan, Report, SegmenterFactory, follow
 from vos_kd.demo.tab import TAB as COMPARE
 from vos_kd.demo.tab import build_tab as build_compare
+from vos_kd.errors import InputError
+from vos_kd.prompts import Segmenter
+from vos_kd.prompts.grabcut import grabcut
+
+if TYPE_CHECKING:
+    from vos_kd.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parent
 
@@ -43,7 +49,7 @@ def make_desk(limits: Limits | None = None, segmenters: SegmenterFactory | None 
         limits: of visitors.
         segmenters: makes a model's segmenter; by default of the bundled weights.
     """
-    shelf = Shelf()
+    shelf = Shelf(count_gmacs)
     make_segmenter = segmenters or shelf.segmenter
 
     def run_model(plan: Plan, model: str) -> Generator[Report, None, None]:
@@ -55,7 +61,21 @@ def make_desk(limits: Limits | None = None, segmenters: SegmenterFactory | None 
         limits=limits or Limits(),
         uploads=Path(gr.utils.get_upload_folder()),
         examples=Examples(Path(os.environ.get("VOS_KD_EXAMPLES", ROOT / "outputs" / "examples"))),
+        segmenter=prompt_segmenter(os.environ.get("VOS_KD_MOBILE_SAM")),
     )
+
+
+def prompt_segmenter(mobile_sam: str | None) -> Segmenter:
+    """What makes masks of boxes and clicks: MobileSAM where the server was given it, else GrabCut.
+
+    Raises:
+        InputError: it was given, but cannot be loaded.
+    """
+    if not mobile_sam:
+        return grabcut
+    from vos_kd.prompts.mobile_sam import MobileSamPrompt, open_mobile_sam  # loads torch
+
+    return MobileSamPrompt(open_mobile_sam(mobile_sam))
 
 
 def boundary_f(truth: Any, prediction: Any, object_ids: Sequence[int]) -> list[float]:
@@ -63,6 +83,13 @@ def boundary_f(truth: Any, prediction: Any, object_ids: Sequence[int]) -> list[f
     from evaluation.jf import count_frame
 
     return [counts.f for counts in count_frame(truth, prediction, object_ids)]
+
+
+def count_gmacs(config: ModelConfig) -> float:
+    """Multiply-adds of a frame in 1e9, as the leaderboard has them."""
+    from evaluation.complexity import count
+
+    return count(config).gmacs
 
 
 def build_demo(desk: Desk, board: Board) -> gr.Blocks:
@@ -116,7 +143,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     args = parser.parse_args(argv)
-    desk = make_desk()
+    try:
+        desk = make_desk()
+    except InputError as error:
+        print(f"app.py: error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     page = build_demo(desk, load_board())
     desk.warm_up()
     try:

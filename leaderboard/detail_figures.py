@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -12,7 +13,19 @@ from leaderboard.ablations import Ablation
 from leaderboard.comparison import Comparison
 from leaderboard.speeds import ModelSpeed, SpeedRun
 from leaderboard.store import Board, Entry
-from leaderboard.style import BLUE, FAINT, GREY, INK, ORANGE, ROLE_COLOURS, SERIES, figure, safe
+from leaderboard.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    INK,
+    ORANGE,
+    ROLE_COLOURS,
+    ROLE_SYMBOLS,
+    SERIES,
+    figure,
+    log_ticks,
+    safe,
+)
 
 _BAR = 22
 """Pixels that a sequence takes in a chart of bars."""
@@ -91,7 +104,7 @@ def compared(comparison: Comparison, name_a: str, name_b: str) -> go.Figure:
         height=max(220, 96 + _BAR * len(ordered)),
         bargap=0.35,
         xaxis={
-            "title": {"text": f"J&F of {safe(name_a)} less that of {safe(name_b)} (points)"},
+            "title": {"text": f"J&F of {safe(name_a)}<br>less that of {safe(name_b)} (points)"},
             "range": [-most, most],
             "zeroline": True,
             "zerolinewidth": 2,
@@ -120,7 +133,7 @@ def fps_by_objects(board: Board, run: SpeedRun) -> go.Figure | None:
         traces,
         height=320,
         xaxis={"title": {"text": "objects"}, "tickvals": ticks},
-        yaxis={"title": {"text": "FPS, end to end (frames/s)"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "FPS, end to end (frames/s)"}, **_log_axis(traces)},
     )
 
 
@@ -143,7 +156,7 @@ def latency_by_length(board: Board, run: SpeedRun) -> go.Figure | None:
         traces,
         height=320,
         xaxis={"title": {"text": "frames of the clip so far"}, "rangemode": "tozero"},
-        yaxis={"title": {"text": "latency, end to end (ms)"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "latency, end to end (ms)"}, **_log_axis(traces)},
     )
 
 
@@ -180,7 +193,7 @@ def ablation(one: Ablation) -> go.Figure:
     return figure(
         traces,
         height=max(240, 110 + 30 * len(rows)),
-        xaxis={"title": {"text": "student's J on held-out clips (%)"}},
+        xaxis={"title": {"text": "student's J on<br>held-out clips (%)"}},
         yaxis={"type": "category", "categoryarray": titles},
     )
 
@@ -220,7 +233,7 @@ def over_time(board: Board, benchmark: str) -> go.Figure:
                 textfont={"color": INK, "size": 11},
                 name=role.capitalize(),
                 meta="points",
-                marker={"color": ROLE_COLOURS[role], "size": 11},
+                marker={"color": ROLE_COLOURS[role], "symbol": ROLE_SYMBOLS[role], "size": 11},
                 hovertemplate="%{text}, %{x|%Y-%m-%d}: %{y:.1f} %<extra></extra>",
             )
         )
@@ -249,13 +262,25 @@ def _named(board: Board, run: SpeedRun) -> list[tuple[str, ModelSpeed]]:
     return [*run.models.items(), *of_entries]
 
 
+def _log_axis(traces: list[go.Scatter | go.Bar]) -> dict[str, Any]:
+    """A logarithmic axis for curves that lie far apart; their values are above 0."""
+    values = [math.log10(value) for trace in traces for value in trace.y]
+    room = max(0.1, 0.06 * (max(values) - min(values)))
+    ends = [min(values) - room, max(values) + room]
+    return {"type": "log", "range": ends, **log_ticks(*ends)}
+
+
 def _line(x: list[int], y: list[float], name: str, number: int, hover: str) -> go.Scatter:
     return go.Scatter(
         x=x,
-        y=[round(value, 2) for value in y],
+        y=[float(f"{value:.4g}") for value in y],
         mode="lines+markers",
         name=safe(name),
-        line={"color": SERIES[number % len(SERIES)], "width": 2},
+        line={
+            "color": SERIES[number % len(SERIES)],
+            "width": 2,
+            "dash": "solid" if number < len(SERIES) else "dot",
+        },
         marker={"size": 8, "symbol": number % 5},
         hovertemplate=f"{safe(name)}, {hover}<extra></extra>",
     )

@@ -58,7 +58,7 @@ _EXAMPLES = (
     ),
     Example(
         "fish",
-        "Reef fish behind seaweed",
+        "Fish behind seaweed",
         "Bodies bend, fish pass in front of each other and behind thin, waving seaweed.",
         "Three tropical fish, blue, orange and yellow, swim past seaweed over a sandy floor.",
         ("blue tang", "clownfish", "snapper"),

@@ -19,14 +19,26 @@ HEADER = """
 """
 
 CSS = """
-.gradio-container {
-  width: 100% !important; max-width: 1240px !important; margin: 0 auto !important; padding: 10px 22px 28px !important;
-}
-.vk-header { display: flex; align-items: center; gap: 11px; padding: 8px 0 2px; font-family: system-ui, sans-serif; }
+.gradio-container { width: 100% !important; max-width: none !important; margin: 0 !important; padding: 0 !important; }
+.gradio-container > .main { max-width: 1216px !important; margin: 0 auto; padding: 14px 24px 32px !important; }
+:is(#page-header, #compare, #leaderboard) > .html-container { padding: 0; }
+.dark { --color-accent: #6fb1ee; }
+.vk-header { display: flex; align-items: center; gap: 11px; font-family: system-ui, sans-serif; }
 .vk-header h1 { font-size: 21px; font-weight: 700; letter-spacing: -0.02em; margin: 0; color: var(--body-text-color); }
 .vk-header p { margin: 3px 0 0; color: var(--body-text-color-subdued); font-size: 14px; }
-#about { max-width: 720px; font-size: 15.5px; line-height: 1.65; padding-top: 8px; }
-@media (max-width: 640px) { .gradio-container { padding: 6px 12px 20px !important; } .vk-header p { display: none; } }
+#tabs > .tab-wrapper { margin-bottom: 20px; padding-bottom: 0; height: auto; }
+#tabs > .tab-wrapper button[role="tab"]:first-child { margin-left: -16px; }
+#tabs .column { gap: 0; }
+.gradio-container :is(.vk, .lb) select {
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 6'%3E%3Cpath \
+d='M1 1l4 4 4-4' fill='none' stroke='%237b8798' stroke-width='1.6'/%3E%3C/svg%3E");
+  background-repeat: no-repeat; background-position: right 11px center; background-size: 10px 6px;
+}
+#about { max-width: 720px; font-size: 15.5px; line-height: 1.65; }
+@media (max-width: 640px) {
+  .gradio-container > .main { padding: 8px 14px 24px !important; }
+  .vk-header p { display: none; }
+}
 """
 
 
@@ -46,4 +58,5 @@ def theme() -> gr.themes.Base:
         block_border_width="0px",
         border_color_primary="#dde3ea",
         border_color_primary_dark="#2c3542",
+        color_accent="#2369ad",
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vos_kd.config import PRESETS
+from vos_kd.config import PRESETS, ModelConfig
 
 if TYPE_CHECKING:
     from vos_kd.inference import VideoSegmenter
@@ -25,9 +26,14 @@ def bundled() -> list[str]:
 
 
 class Shelf:
-    """Loaded models. Only the engine's thread asks for segmenters, so nothing is locked."""
+    """Loaded models. Only the engine's thread asks for segmenters, so nothing is locked.
 
-    def __init__(self) -> None:
+    Args:
+        count_gmacs: counts a model's multiply-adds in 1e9, for a frame of 480x864 with one object.
+    """
+
+    def __init__(self, count_gmacs: Callable[[ModelConfig], float]) -> None:
+        self._count_gmacs = count_gmacs
         self.facts: dict[str, dict[str, Any]] = {
             name: {"role": "teacher" if name == "teacher" else "student", "about": PRESETS[name].description}
             for name in bundled()
@@ -51,6 +57,7 @@ class Shelf:
             model = self._models[name] = load_model(name)
             self.facts[name] |= {
                 "parameters": model.parameters,
+                "gmacs": self._count_gmacs(model.config),
                 "device": torch.cuda.get_device_name() if model.device.type == "cuda" else processor_name(),
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "threads": torch.get_num_threads(),

@@ -41,7 +41,11 @@ def result_view(plan: Plan, progress: Progress, is_stopped: bool, facts: dict[st
         is_stopped: whether the visitor stopped it.
         facts: model -> what is known of it beside its speed.
     """
+    from vos_kd.geometry import FrameGeometry  # not above: it needs torch, and the page is there before that
+
     done = [model for model in progress.models if model.done]
+    info = plan.clip.info
+    size = FrameGeometry.fit(info.height, info.width, plan.short_side)
     return {
         "phase": "done",
         "is_stopped": is_stopped,
@@ -49,9 +53,10 @@ def result_view(plan: Plan, progress: Progress, is_stopped: bool, facts: dict[st
         "start": plan.start,
         "frames": max((model.done for model in done), default=0),
         "planned": plan.frames,
-        "fps": plan.clip.info.fps,
-        "width": plan.clip.info.width,
-        "height": plan.clip.info.height,
+        "fps": info.fps,
+        "width": info.width,
+        "height": info.height,
+        "segmented": [size.working_width, size.working_height],
         "objects": len(plan.object_ids),
         "given": sorted(plan.masks),
         "models": [

@@ -5,14 +5,15 @@ const CLIPS = "video/*,.mp4,.mov,.webm,.mkv,.avi,.gif,.zip";
 function makeChoose({ onFile, onExample }) {
   const input = h("input#clip-file", { type: "file", accept: CLIPS, "aria-label": "Clip to upload",
     onchange: () => { if (input.files[0]) onFile(input.files[0]); input.value = ""; } });
+  const accepted = h("span.fine");
   const limits = h("p.fine");
   const drop = h("label.drop", { htmlFor: "clip-file" },
     h("span.drop-mark", { "aria-hidden": "true" }, "+"),
-    h("span.drop-text", h("b", "Drop a video here"), h("span", "or choose a file")), input);
+    h("span.drop-text", h("b", "Drop a video here"), h("span", "or choose a file"), accepted), input);
   const cards = h("div.cards");
   const root = h("section#choose.choose",
     h("div.lead", h("h2", "Mark an object once. Watch two networks follow it."),
-      h("p", "Pick a clip; the small student and its large teacher run on it side by side, on this machine.")),
+      h("p", "Pick a clip. A small student network and the large teacher that it learned from run on it, side by side.")),
     drop, limits, h("h3", "Or try one of these"), cards);
 
   for (const name of ["dragenter", "dragover"]) {
@@ -24,8 +25,9 @@ function makeChoose({ onFile, onExample }) {
   root.addEventListener("drop", (event) => { const file = event.dataTransfer?.files?.[0]; if (file) onFile(file); });
 
   function fill({ limits: told, examples }) {
-    limits.textContent = `mp4, mov, webm, mkv, avi, gif, or a zip of images. At most ${told.upload_mib} MB and ${told.seconds} s; `
-      + `${told.run_frames} frames are run at once, at ${told.short_side}p. Your clip stays on this server and is deleted within ${duration(60 * told.idle_minutes).replace("60 min 0 s", "an hour")}.`;
+    accepted.textContent = `mp4, mov, webm, mkv, avi, gif or a zip of images, up to ${told.upload_mib} MB and ${duration(told.seconds)}`;
+    limits.textContent = `At most ${told.run_frames} frames are run at once, at ${told.short_side}p. `
+      + `Your clip stays on this server and is deleted within ${duration(60 * told.idle_minutes)}.`;
     cards.replaceChildren(...examples.map((one) => {
       const picture = h("img", { alt: one.alt, hidden: true });
       const card = h("button.card", { type: "button", dataset: { example: one.name }, onclick: () => onExample(one.name) },

@@ -8,8 +8,8 @@ function makeCurve(id, heading, { onFrame }) {
   const svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", tabindex: "0" });
   const legend = h("span.legend");
   const reading = h("span.reading");
-  const top = h("span.axis.top"), bottom = h("span.axis.bottom");
-  const root = h(`figure#${id}.curve`, h("figcaption", h("b", heading), legend, reading), h("div.plot", svg, top, bottom));
+  const top = h("span.axis.top"), bottom = h("span.axis.bottom"), left = h("span.axis.left"), right = h("span.axis.right");
+  const root = h(`figure#${id}.curve`, h("figcaption", h("b", heading), reading, legend), h("div.plot", svg, top, bottom, left, right));
   let data = null, start = 0, frames = 0, current = 0;
   const cursor = h("line", { class: "cursor", y1: 0, y2: HEIGHT });
 
@@ -22,13 +22,15 @@ function makeCurve(id, heading, { onFrame }) {
     const values = told.lines.flatMap((line) => line.values).filter((value) => value !== null);
     const low = told.low ?? 0;
     const high = told.high ?? Math.max(...values, 1e-9) * 1.08;
-    const y = (value) => HEIGHT - 4 - ((value - low) / (high - low || 1)) * (HEIGHT - 8);
+    const y = (value) => HEIGHT - 4 - ((Math.min(value, high) - low) / (high - low || 1)) * (HEIGHT - 8);
     svg.replaceChildren(
       ...[0.25, 0.5, 0.75].map((share) => h("line", { class: "rule", x1: 0, x2: WIDTH, y1: share * HEIGHT, y2: share * HEIGHT })),
       ...(told.given ?? []).map((index) => h("line", { class: "given", x1: x(index - first), x2: x(index - first), y1: 0, y2: HEIGHT })),
       ...told.lines.flatMap((line) => paths(line, y)), cursor);
     top.textContent = told.tell(high);
     bottom.textContent = told.tell(low);
+    left.textContent = `frame ${first}`;
+    right.textContent = first + length - 1;
     legend.replaceChildren(...told.lines.map((line) => h("span.key", { style: `--c:var(${line.colour})` }, line.name)));
     svg.setAttribute("aria-label", `${heading}. ` + told.lines.map((line) => summary(line, told.tell)).join(" "));
     seek(current);

@@ -53,10 +53,12 @@ function slider(id, label, { min = 0, max = 0, value = 0, step = 1, tell = Strin
   return field;
 }
 
-/** 2 s, 1 min 20 s. */
+/** 2 s, 1 min 20 s, 2 min, 1 h. */
 function duration(seconds) {
   const whole = Math.max(1, Math.round(seconds));
-  return whole < 90 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 90) return `${whole} s`;
+  if (whole % 3600 === 0) return `${whole / 3600} h`;
+  return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
 }
 
 function count(number, noun) { return `${number} ${noun}${number === 1 ? "" : "s"}`; }

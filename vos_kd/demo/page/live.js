@@ -7,17 +7,18 @@ function makeLive({ onStop }) {
   const root = h("section#live.live", panes, h("div.live-foot", note, stop));
   let shown = [];
 
-  function start(models, ratio) {
+  /** `pictures`: what lies in a pane until its model has found something. */
+  function start(models, ratio, pictures) {
     stop.disabled = false;
     stop.textContent = "Stop";
     note.textContent = "Starting";
     shown = models.map((name, index) => {
       const picture = h("img", { alt: `What ${name} found so far`, hidden: true });
       const bar = h("progress", { max: 1, value: 0, "aria-label": `Progress of ${name}` });
-      const text = h("span.pane-text", index ? `after ${models[0]}` : "");
+      const text = h("span.pane-text", index ? `follows when ${models[0]} is done` : "");
       const score = h("span.pane-score");
       const root = h(`figure.pane.${index ? "second" : "first"}`, { style: `--ratio:${ratio}`, dataset: { model: name } },
-        h("figcaption", h("span.pane-name", title(name)), score, text), h("div.pane-picture", picture), bar);
+        h("figcaption", h("span.pane-name", title(name)), score, text), h("div.pane-picture", pictures.map((src) => h("img.before", { src, alt: "" })), picture), bar);
       return { name, picture, bar, text, score, root, number: 0 };
     });
     panes.replaceChildren(...shown.map((one) => one.root));

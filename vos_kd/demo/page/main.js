@@ -46,6 +46,7 @@ function show(view) {
 }
 
 function report(error) {
+  if (error.isTold) return;
   if (!(error instanceof Refused)) console.error(error);
   alertBox.replaceChildren(h("p", error instanceof Refused ? error.message : `The page failed (${error.message}). Reload it.`),
     h("button.bin", { type: "button", "aria-label": "Dismiss", onclick: () => { alertBox.hidden = true; } }, "×"));
@@ -161,7 +162,7 @@ function run() {
   app.runNumber += 1;
   app.isRunning = true;
   alertBox.hidden = true;
-  live.start(panel.state.models, app.clip.width / app.clip.height);
+  live.start(panel.state.models, app.clip.width / app.clip.height, stage.pictures());
   show("live");
   live.root.scrollIntoView({ block: "nearest" });
   trigger("run", { number: app.runNumber, address: location.origin + location.pathname, ...choices() });
@@ -172,7 +173,6 @@ document.addEventListener("vk-live", ({ detail: told }) => {
   if (told.phase === "failed" || told.phase === "idle") {
     app.isRunning = false;
     show("mark");
-    if (told.error) report(new Refused(told.error));
   } else if (told.phase === "done" && told.models[0]?.video) {
     app.isRunning = false;
     result.show(told, app.hello.models);

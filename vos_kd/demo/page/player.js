@@ -3,6 +3,7 @@
 const DRIFT_SECONDS = 0.04;
 
 function makePlayer({ onFrame }) {
+  let videos = [], heat = null, told = null, index = 0, getHeat = null, run = 0;
   const view = h("div#player.player", { dataset: { mode: "side" } });
   const modes = segments("View", [["side", "Side by side"], ["wipe", "Wipe"], ["heat", "Difference"]], "side", setMode);
   const play = h("button#play.round", { type: "button", title: "Play or pause (space)", "aria-label": "Play", onclick: toggle }, "▶");
@@ -10,11 +11,11 @@ function makePlayer({ onFrame }) {
   const forth = h("button#step-forth.round", { type: "button", title: "One frame on (right arrow)", "aria-label": "One frame on", onclick: () => step(1) }, "›");
   const rate = h("select#rate", { "aria-label": "Speed", onchange: () => videos.forEach((one) => { one.playbackRate = Number(rate.value); }) },
     [["0.25", "¼×"], ["0.5", "½×"], ["1", "1×"], ["2", "2×"]].map(([value, text]) => h("option", { value, selected: value === "1" }, text)));
-  const scrub = slider("scrub", "Frame", { oninput: (index) => { pause(); seek(index); } });
+  const scrub = slider("scrub", "Frame", { tell: (index) => told ? `${told.start + index} / ${told.start + told.frames - 1}` : "", oninput: (index) => { pause(); seek(index); } });
   const wipe = h("input#wipe", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Position of the wipe", oninput: () => setWipe(Number(wipe.value)) });
-  const root = h("div.player-box", modes, view, h("div.transport", back, play, forth, scrub, rate));
+  const bar = h("div.player-bar", modes);
+  const root = h("div.player-box", bar, view, h("div.transport", back, play, forth, scrub, rate));
   const handle = h("div.wipe-handle", { "aria-hidden": "true" });
-  let videos = [], heat = null, told = null, index = 0, wanted = 0, getHeat = null, run = 0;
 
   const master = () => videos[0];
   const timeOf = (frame) => (frame + 0.5) / told.fps;
@@ -74,7 +75,6 @@ function makePlayer({ onFrame }) {
 
   function seek(frame) {
     const target = Math.min(Math.max(frame, 0), told.frames - 1);
-    wanted = target;
     for (const one of all()) one.currentTime = Math.min(timeOf(target), Math.max(0, (one.duration || 1e9) - 0.001));
     index = -1;
     tell(target);
@@ -107,5 +107,5 @@ function makePlayer({ onFrame }) {
   }
 
   function setWipe(share) { view.style.setProperty("--wipe", `${share}%`); wipe.value = share; }
-  return { root, show, seek, step, toggle, pause, setMode, frame: () => index, mode: () => view.dataset.mode };
+  return { root, bar, show, seek, step, toggle, pause, setMode, frame: () => index, mode: () => view.dataset.mode };
 }

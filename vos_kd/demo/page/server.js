@@ -3,7 +3,10 @@
 const base = (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "") + (window.gradio_config?.api_prefix ?? "/gradio_api");
 const fileAddress = (path) => `${base}/file=${path.split("/").map(encodeURIComponent).join("/")}`;
 
-class Refused extends Error {}
+/** What cannot be done, in words for the visitor; `isTold`: gradio shows them already. */
+class Refused extends Error {
+  constructor(text, isTold = false) { super(text); this.isTold = isTold; }
+}
 
 const desk = (() => {
   const waiting = [];
@@ -36,7 +39,7 @@ const desk = (() => {
     if (!current || answer?.reply !== current.number) return;
     const done = current;
     current = null;
-    if (answer.error) done.reject(new Refused(answer.error));
+    if (answer.error) done.reject(new Refused(answer.error, true));
     else done.resolve(answer);
     tell();
     next();

@@ -24,7 +24,7 @@ function makeStage({ onEdit }) {
     if (event.button > 0 && event.button !== 2) return;
     event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
-    canvas.focus({ preventScroll: true });
+    canvas.focus({ preventScroll: true, focusVisible: false });
     isDown = true;
     from = to = place(event);
     from.isExclude = state.tool === "exclude" || event.button === 2 || event.shiftKey;
@@ -130,5 +130,8 @@ function makeStage({ onEdit }) {
   }
 
   new ResizeObserver(() => draw()).observe(root);
-  return { root, state, showFrame, showMarks, draw };
+  /** The frame and what is marked in it, as addresses. */
+  const pictures = () => [picture, tint].filter((one) => !one.hidden).map((one) => one.src);
+
+  return { root, state, showFrame, showMarks, draw, pictures };
 }
