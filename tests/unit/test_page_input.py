@@ -238,7 +238,7 @@ def test_nothing_marked_is_nothing_to_run(visitor: Any) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({"kind": "box", "object": 1, "x0": 0, "y0": 0, "x1": 10}, "the page sent a box without 'y1'"),
+        ({"kind": "box", "object": 1, "x0": 0, "y0": 0, "x1": 10}, "the page asked to edit without 'y1'"),
         ({"kind": "box", "object": 1, "x0": 200, "y0": 200, "x1": 300, "y1": 300}, "outside|beyond|lies"),
         ({"kind": "click", "object": 0, "x": 1, "y": 1, "foreground": True}, "object id"),
         ({"kind": "click", "object": 1, "x": "a", "y": 1, "foreground": True}, "x is"),
@@ -315,6 +315,22 @@ def test_names_are_kept_as_text(visitor: Any) -> None:
     assert path.name == "img-src-x-onerror-alert-1-masks.zip"
     with zipfile.ZipFile(path) as file:
         assert all("<" not in name for name in file.namelist())
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"what": "virus"}, "there is no 'virus' of 'None' in this run"),
+        ({"what": "webm", "model": "nobody"}, "there is no 'webm' of 'nobody' in this run"),
+        ({"what": "webm", "model": ["student"]}, "without its name"),
+        ({"what": ["webm"]}, "without its name"),
+        ({}, "the page asked to make without 'what'"),
+    ],
+)
+def test_odd_takeaways_get_a_message(marked: Any, question: dict[str, Any], message: str) -> None:
+    marked.run()
+    with pytest.raises(InputError, match=message):
+        marked.ask("make", **question)
 
 
 @pytest.mark.parametrize("question", [None, [], {}, {"ask": 7}, {"ask": "__init__"}, {"ask": "frame"}, {"ask": "make"}])

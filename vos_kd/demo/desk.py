@@ -92,10 +92,7 @@ class Desk:
             raise InputError("the page asked for what this server does not know. Reload the page.")
         session = self.sessions.get(key)
         with session.lock:
-            try:
-                return self._questions[ask](session, question)
-            except KeyError as error:
-                raise InputError(f"the page asked {ask} without {error}. Reload the page.") from error
+            return self._questions[ask](session, _Asked(question))
 
     def warm_up(self) -> None:
         """Load the first two models and measure them, in the background, so that the first visitor need not wait."""
@@ -324,6 +321,13 @@ class Desk:
 
     def _expected(self, plan: Plan) -> Mapping[str, float]:
         return self.estimates.seconds(plan.models, plan.frames, megapixels(plan), len(plan.object_ids))
+
+
+class _Asked(dict[str, Any]):
+    """A question; what it lacks is the browser's fault, unlike any other missing key."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f"the page asked to {self['ask']} without {name!r}. Reload the page.")
 
 
 def _clip(session: Session) -> LoadedClip:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-Phase = Literal["waiting", "loading", "running", "finishing", "done"]
+Phase = Literal["waiting", "loading", "running", "done"]
 
 
 @dataclass
@@ -52,9 +50,6 @@ class Progress:
     phase: Phase = "waiting"
     models: list[ModelProgress] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    wanted: threading.Event = field(default_factory=threading.Event)
-    """Set when somebody wants to see a picture; cleared when one is made. Nobody looks, nothing is drawn."""
-    began: float = field(default_factory=time.monotonic)
 
     @property
     def share(self) -> float:

@@ -79,17 +79,19 @@ def make(plan: Plan, what: object, model: object, history: PromptHistory, facts:
         "rgba": (f"{plan.clip.stem}-{model}-rgba.zip", lambda path, results: _rgba(path, plan, results)),
     }
     folder = plan.folder / "takeaway"
+    if not isinstance(what, str) or not isinstance(model, str | None):
+        raise InputError("the page asked for a file without its name. Reload the page.")
     if what in of_run:
-        name, write = of_run[str(what)]
+        name, write = of_run[what]
         if not (folder / name).is_file():
             write(folder / name)
         return folder / name
     results = {one.label: one for one in _results(plan)}
     if what not in of_model or model not in results:
-        raise InputError(f"there is no {str(what)[:30]!r} of {str(model)[:30]!r} in this run. Reload the page.")
-    name, write_of = of_model[str(what)]
+        raise InputError(f"there is no {what[:30]!r} of {str(model)[:30]!r} in this run. Reload the page.")
+    name, write_of = of_model[what]
     if not (folder / name).is_file():
-        write_of(folder / name, results[str(model)])
+        write_of(folder / name, results[model])
     return folder / name
 
 
