@@ -175,6 +175,7 @@ def _options(source: ModelSource, arguments: argparse.Namespace, engine: Engine)
         "dtype": model.dtype,
         "threads": source.threads,
         "memory_policy": model.memory_policy,
+        "runtime": model.runtime,
         "engine": engine.name,
         "workers": engine.workers,
     }
@@ -191,6 +192,7 @@ def _made_with(
         "device": model.device,
         "dtype": model.dtype,
         "memory_policy": model.memory_policy,
+        "runtime": model.runtime,
         "short_side": source.short_side,
         "all_frames": arguments.all_frames,
         "protocol": asdict(protocol),

@@ -61,5 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        hint = "; --resume goes on with what is done" if hasattr(arguments, "resume") else ""
+        sys.stderr.write(f"interrupted{hint}\n")
         return _INTERRUPTED

@@ -2,6 +2,9 @@
 
 `FlopCounterMode` counts 2 for a multiply-add, so GFLOPs are its count and GMACs half of it. What it counts are
 convolutions and matrix products; norms, activations, softmax and resizing are left out, as everywhere in the field.
+
+Counted is the network that a model's configuration describes, built anew with shapes but no numbers (torch's `meta`
+device). So a model costs the same wherever it runs: fused, in half precision, or exported, where torch sees no product.
 """
 
 from __future__ import annotations
@@ -19,9 +22,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluation.options import Subparsers, names, positive
 from evaluation.whole_files import write_text
-from vos_kd import Model, list_models, load_model
+from vos_kd import build_model, list_models, load_model
+from vos_kd.artefact import load_artefact
+from vos_kd.checkpoint import find_weights, is_exported
+from vos_kd.config import ModelConfig
+from vos_kd.model import count_parameters
 from vos_kd.modeling.memory import prepare_keys, read_memory
 from vos_kd.modeling.network import STRIDE, ObjectPrior
+from vos_kd.modeling.registry import get_config
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -94,36 +102,47 @@ class Complexity:
 
 
 def measure_complexity(model: str, *, objects: int = 1, memory_frames: int = 6) -> Complexity:
-    """Count a registry model, or one in a weight file, for a frame of 480x864. Registry models need no weights here."""
-    is_random = model in list_models()
-    loaded = load_model(model, random_weights=is_random, device="cpu", dtype="float32")
-    return count(loaded, name=model, objects=objects, memory_frames=memory_frames)
+    """Count a registry model, which needs no weights here, or one in a file, for a frame of 480x864.
+
+    Raises:
+        InputError: see `vos_kd.load_model`.
+    """
+    return count(_config_of(model), name=model, objects=objects, memory_frames=memory_frames)
+
+
+def _config_of(model: str) -> ModelConfig:
+    if model in list_models():
+        return get_config(model)
+    path = find_weights(model)
+    # The runtime that an exported model needs may be missing here.
+    return load_artefact(path).config if is_exported(path) else load_model(path, device="cpu").config
 
 
 def count(
-    model: Model,
+    config: ModelConfig,
     *,
     name: str | None = None,
     height: int = 480,
     width: int = 864,
     objects: int = 1,
     memory_frames: int = 6,
-    memory_interval: int = 5,
 ) -> Complexity:
-    """Count a model's parameters and FLOPs, on its device and in its precision, which change nothing.
+    """Count the parameters and FLOPs of a model.
 
     Args:
-        model: whose weights do not matter.
+        config: of the model.
         name: to call it; its configuration's by default.
         height: of the network's input, a multiple of 16.
         width: likewise.
         objects: followed objects.
         memory_frames: frames in memory when the query reads it.
-        memory_interval: frames to one memory frame.
     """
-    network = model.network
+    network = build_model(config)
+    params = count_parameters(network)
+    network.to("meta")
+    needs_every_value = network.uses_prior or config.memory.keep_previous
     h, w = height // STRIDE, width // STRIDE
-    zeros = functools.partial(torch.zeros, device=model.device, dtype=model.dtype)
+    zeros = functools.partial(torch.zeros, device="meta")
     image = zeros(1, 3, height, width)
     masks = zeros(1, objects, height // network.mask_stride, width // network.mask_stride)
     key = zeros(memory_frames * h * w, network.key_dim)
@@ -133,13 +152,13 @@ def count(
     with torch.inference_mode():
         features = network.encode_key(image)
     return Complexity(
-        model=name or model.config.name,
-        params=model.parameters,
+        model=name or config.name,
+        params=params,
         height=height,
         width=width,
         objects=objects,
         memory_frames=memory_frames,
-        memory_interval=1 if network.uses_prior or model.config.memory.keep_previous else memory_interval,
+        memory_interval=1 if needs_every_value else config.memory.memory_interval,
         key=_gflops(lambda: network.encode_key(image)),
         # As if all positions were read, top-k or not: that is how the yardstick is counted.
         read=_gflops(lambda: read_memory(prepare_keys(key), values, query)),

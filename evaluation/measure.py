@@ -64,7 +64,7 @@ def measure_speed(
 def measure_cost(model: LoadedModel) -> dict[str, Any] | None:
     """What `Record.complexity` holds; None where nothing is known of an outside model."""
     if model.network is not None:
-        counted = count(model.network)
+        counted = count(model.network.config)
         return {**counted.to_json(), "tool": "torch.utils.flop_counter.FlopCounterMode, 2 FLOPs a multiply-add"}
     if model.parameters is None and model.gmacs is None:
         return None
@@ -85,6 +85,7 @@ def _setting(model: LoadedModel) -> dict[str, Any]:
         "dtype": model.dtype,
         "threads": torch.get_num_threads(),
         "memory_policy": model.memory_policy,
+        "runtime": model.runtime,
     }
 
 

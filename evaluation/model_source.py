@@ -11,6 +11,8 @@ from evaluation.errors import ProtocolError
 
 FACTORY = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 """`package.module:factory`."""
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".zip")
+"""Of weight files and exported models; what has none of them is a name, with dots or without."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class ModelSource:
     def label(self) -> str:
         """A short name, fit for a file.
 
-        >>> [ModelSource(text).label for text in ("student", "runs/a/best.safetensors", "me/net@v1", "a.b:cutie")]
-        ['student', 'best', 'net', 'cutie']
+        >>> [ModelSource(text).label for text in ("student", "runs/a@2/best.safetensors", "a.b:cutie")]
+        ['student', 'best', 'cutie']
+        >>> [ModelSource(text).label for text in ("student.onnx.zip", "me/net-1.5@v1.0")]
+        ['student.onnx', 'net-1.5']
         """
         if match := FACTORY.fullmatch(self.text):
             return match[2]
-        return Path(self.text.partition("@")[0]).stem
+        path = Path(self.text)
+        return path.stem if path.suffix in _SUFFIXES else Path(self.text.partition("@")[0]).name
 
     def __post_init__(self) -> None:
         if self.short_side is not None and self.short_side < 16:

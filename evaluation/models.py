@@ -80,6 +80,8 @@ class LoadedModel:
     device: str
     dtype: str
     memory_policy: str
+    runtime: str
+    """What computes, with its version: torch, openvino or onnxruntime; an outside model has its own."""
     network: Model | None = None
     """Of this project; None for an outside model."""
     gmacs: float | None = None
@@ -112,6 +114,7 @@ def open_model(source: ModelSource) -> LoadedModel:
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
         memory_policy=describe_memory(model),
+        runtime=_runtime(model),
         network=model,
     )
 
@@ -129,6 +132,11 @@ def describe_memory(model: Model) -> str:
     parts = [f"given frames and {every}, {kept}"]
     parts += ["the frame before"] if memory.keep_previous else []
     return "; ".join([*parts, f"best {memory.top_k} positions read" if memory.top_k else "all positions read"])
+
+
+def _runtime(model: Model) -> str:
+    name = getattr(model.network, "backend", "torch")
+    return f"{name} {importlib.import_module(name).__version__}"
 
 
 def _role(name: str) -> str:
@@ -149,6 +157,7 @@ def _outside(source: ModelSource, module: str, name: str) -> LoadedModel:
         device=str(getattr(model, "device", None) or source.device or "not told"),
         dtype=str(getattr(model, "dtype", None) or source.dtype or "not told").removeprefix("torch."),
         memory_policy=str(getattr(model, "memory_policy", None) or "its own"),
+        runtime="its own",
         gmacs=_told(model, "gmacs", float),
     )
 

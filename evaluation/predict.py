@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from evaluation.datasets import Sequence
+from evaluation.datasets import Dataset, Sequence
 from evaluation.engine import add_engine_options, chosen_engine, run_jobs
 from evaluation.errors import ProtocolError
 from evaluation.model_source import ModelSource, require_distinct
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     frames = sum(len(sequence.frames) for sequence in dataset.sequences)
     for source in sources:
         folder = arguments.results / source.label
-        _claim(folder, source, all_frames=arguments.all_frames)
+        _claim(folder, source, dataset, all_frames=arguments.all_frames)
         jobs = [
             _Job(source, sequence, folder / sequence.name, dataset.name == "davis2016")
             for sequence in sorted(dataset.sequences, key=lambda one: -len(one.frames))
@@ -94,22 +94,28 @@ def _write(job: _Job, on_frame: Callable[[], object] = lambda: None) -> None:
     )
 
 
-def _claim(folder: Path, source: ModelSource, *, all_frames: bool) -> None:
+def _claim(folder: Path, source: ModelSource, dataset: Dataset, *, all_frames: bool) -> None:
     """Note in a result folder what its masks are made with.
 
     Raises:
-        ProtocolError: it holds those of other weights or options, which would pass for this model's.
+        ProtocolError: it holds those of other weights, data or options, which would pass for this run's.
     """
     model = open_once(source)
     made_with = {
-        "model": source.label,
+        "model": source.text,
         "weights_sha256": model.info.weights_sha256,
+        # Sequences of several data sets have one name, but masks of DAVIS-2016 have one object.
+        "dataset": dataset.name,
+        "resolution": dataset.resolution,
         "memory": model.memory_policy,
+        "runtime": model.runtime,
         "short_side": source.short_side,
         "dtype": model.dtype,
         "all_frames": all_frames,
     }
     note = folder / "model.json"
     if note.is_file() and note.read_bytes() != json.dumps(made_with).encode():
-        raise ProtocolError(f"{folder} holds masks of other weights or options (see {note}); choose other --results.")
+        raise ProtocolError(
+            f"{folder} holds masks of other weights, data or options (see {note}); choose other --results."
+        )
     write_text(json.dumps(made_with), note)

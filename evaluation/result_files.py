@@ -97,15 +97,22 @@ class _Folder(ResultFiles):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._base = path / _WRAPPER if (path / _WRAPPER).is_dir() else path
+        self._paths: dict[str, dict[str, Path]] = {}
 
     def sequences(self) -> Collection[str]:
         return set(sorted_folders(self._base))
 
     def frames(self, sequence: str) -> Collection[str]:
-        return sorted_files(self._base / sequence, (".png",)).keys()
+        return self._of(sequence).keys()
 
     def read(self, sequence: str, frame: str) -> bytes:
-        return read_file(self._base / sequence / f"{frame}.png", prediction_name(sequence, frame))
+        return read_file(self._of(sequence)[frame], prediction_name(sequence, frame))
+
+    def _of(self, sequence: str) -> dict[str, Path]:
+        """By name; the suffix may be in capitals."""
+        if sequence not in self._paths:
+            self._paths[sequence] = sorted_files(self._base / sequence, (".png",))
+        return self._paths[sequence]
 
 
 class _Zip(ResultFiles):

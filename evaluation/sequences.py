@@ -94,7 +94,9 @@ def read_file(path: Path, name: str, size: int | None = None) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1 if size is None else size)
     except OSError as error:
-        raise ProtocolError(f"{name} cannot be read: {error.strerror or error}.") from error
+        raise ProtocolError(
+            f"{name} cannot be read: {error.strerror or error}. Expected a file that you may read; write it again."
+        ) from error
     if len(data) > MAX_BYTES:
         raise ProtocolError(f"{name} has more than {MAX_BYTES >> 20} MiB; that is no mask.")
     return data

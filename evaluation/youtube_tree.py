@@ -120,8 +120,9 @@ class YouTubeTree:
             if len(masks) > 1:
                 return None
             return f"sequence {name!r} has a single mask, the one that is given: there is no truth to score against."
-        began = submitted.index(next(iter(masks)))
-        missing = [frame for frame in submitted[began:] if frame not in masks]
+        # Without images, meta.json alone tells which masks are missing.
+        expected = sorted({*submitted, *self._asked.get(name, ())})
+        missing = [frame for frame in expected[expected.index(next(iter(masks))) :] if frame not in masks]
         if not missing:
             return None
         return (

@@ -7,7 +7,9 @@ sides, and the number of objects, are free. What happens between the graphs, in 
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,11 @@ SUFFIX = ".onnx.zip"
 BACKENDS = ("openvino", "onnxruntime")
 """Runtimes that this project drives, by the names of their packages, the preferred one first."""
 MANIFEST = "model.json"
+# What zipfile and json raise for files that are not whole, and int() for the infinity that JSON knows here.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError),
+    *(ValueError, OverflowError),
+)
 MAX_GRAPH_BYTES = 256 * 2**20
 
 USAGE = """\
@@ -101,9 +108,9 @@ def load_artefact(path: Path) -> Artefact:
             weights_sha256=None if found["weights_sha256"] is None else str(found["weights_sha256"]),
             graphs=dict(zip(GRAPHS, graphs, strict=True)),
         )
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (*_DAMAGED, OSError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no exported model, or damaged ({error}). Export it again.") from error
 
 

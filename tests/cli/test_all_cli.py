@@ -157,7 +157,10 @@ def test_an_interrupted_run_goes_on(davis: Path, alone: dict[str, Any], tmp_path
     (tmp_path / "once").write_text("interrupt")
     arguments = command(davis, "outside_models:Doomed", tmp_path / "out", "--no-speed")
     done = run(arguments, tmp_path)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "interrupted")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        130,
+        "interrupted; --resume goes on with what is done",
+    )
     record = tmp_path / "out" / "Doomed.davis2017-mine.json"
     journal = record.with_name(record.name + SUFFIX)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [journal.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -10,17 +11,21 @@ import numpy as np
 import pytest
 import torch
 
+from evaluation import results
 from evaluation.cli import main
 from evaluation.complexity import measure_complexity
 from evaluation.model_source import ModelSource
 from evaluation.models import open_model
 from evaluation.prediction import merged
 from evaluation.throughput import endurance
-from vos_kd import build_model
+from vos_kd import build_model, load_model
+from vos_kd.artefact import GRAPHS, Artefact, save_artefact
 from vos_kd.checkpoint import save_weights
 from vos_kd.config import PRESETS
 from vos_kd.data.masks import read_mask, write_mask
 from vos_kd.data.synthetic import render_clip
+from vos_kd.exported import Call
+from vos_kd.modeling.network import FrameFeatures, ObjectPrior
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +33,32 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(path, build_model("student_small").state_dict(), PRESETS["student_small"])
+    return path
+
+
+@pytest.fixture
+def exported(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`weights` exported to a stand-in for a runtime, whose graphs are names of a torch network's calls."""
+    original = load_model(weights, device="cpu", dtype="float32")
+
+    def open_graph(backend: str, graph: bytes, dtype: torch.dtype) -> Call:
+        @torch.inference_mode()
+        def call(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            if graph == b"encode_key":
+                return tuple(original.network.encode_key(*tensors))
+            f16, f8 = tensors[:2]
+            if graph == b"encode_value":
+                return (original.network.encode_value(None, FrameFeatures(None, None, f16, f8, None), *tensors[2:]),)
+            f4, readout, *prior = tensors[2:]
+            return (original.network.segment(FrameFeatures(None, None, f16, f8, f4), readout, ObjectPrior(*prior)),)
+
+        return call
+
+    monkeypatch.setattr("vos_kd.exported.open_graph", open_graph)
+    path = weights.with_name("tiny.onnx.zip")
+    graphs = {name: name.encode() for name in GRAPHS}
+    mean, stride = original.network.image_mean, original.network.mask_stride
+    save_artefact(Artefact(original.config, 1, mean, stride, original.weights_sha256, graphs), path)
     return path
 
 
@@ -70,6 +101,31 @@ def test_stff_is_a_small_part_of_the_student() -> None:
 def test_a_further_object_costs_little() -> None:
     one, two = (measure_complexity("student", objects=n) for n in (1, 2))
     assert two.gflops - one.gflops < 0.4 * one.gflops
+
+
+def test_an_exported_model_costs_what_the_original_does(weights: Path, exported: Path) -> None:
+    # torch sees no product of another runtime, so counting its calls would give 0.
+    _, *figures = measure_complexity("student_small").to_json().values()
+    assert figures[0] == 306_939
+    for path in (weights, exported):
+        assert list(measure_complexity(str(path)).to_json().values()) == [str(path), *figures]
+
+
+def test_an_exported_model_has_the_record_of_the_original(
+    tmp_path: Path, davis: Path, weights: Path, exported: Path
+) -> None:
+    command = ["all", "--dataset", "davis2017", "--root", str(davis), "--device", "cpu", "--dtype", "float32"]
+    assert main([*command, "--models", f"{weights},{exported}", "--output", str(tmp_path), "--no-speed"]) == 0
+    original, other = (results.load(tmp_path / f"{name}.davis2017-partial.json") for name in ("tiny", "tiny.onnx"))
+    assert original.complexity is not None
+    assert original.complexity["params"] == 306_939
+    assert original.complexity["gflops"] > 3
+    assert other.complexity == original.complexity
+    assert other.sequences == original.sequences
+    assert (other.model.name, other.model.role) == ("tiny.onnx", "student")
+    assert other.model.weights_sha256 == original.model.weights_sha256
+    assert original.options["runtime"] == f"torch {torch.__version__}"
+    assert re.fullmatch(r"(openvino|onnxruntime) \d.*", other.options["runtime"])
 
 
 def test_complexity_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +193,11 @@ def test_predicted_masks_are_scored(
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--resume"]) == 0
     assert (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns == touched
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--short-side", "32"]) == 2
-    assert "holds masks of other weights or options" in capsys.readouterr().err
+    assert "holds masks of other weights, data or options" in capsys.readouterr().err
+    # Nor are masks of one object for those of several, though sequences have the same names.
+    data += ["--dataset", "davis2016", "--split", "all"]
+    assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path)]) == 2
+    assert "holds masks of other weights, data or options" in capsys.readouterr().err
 
 
 def test_void_of_a_davis_2017_mask_is_no_object_when_merged() -> None:

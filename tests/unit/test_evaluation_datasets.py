@@ -262,6 +262,24 @@ def test_a_hold_out_of_youtube_train_has_truth(tmp_path: Path) -> None:
     assert "no truth for 1 frames (00015)" in one.lacks_truth
 
 
+def test_frames_of_meta_count_where_there_are_no_images(tmp_path: Path) -> None:
+    # Else a mask that was lost would only make the sequence shorter.
+    youtube(tmp_path, "train")
+    meta = tmp_path / "train/meta.json"
+    videos = json.loads(meta.read_text())
+    for frame in ("00000", "00005", "00010", "00020"):
+        videos["videos"]["one"]["objects"]["2"].setdefault("frames", []).append(frame)
+    videos["videos"]["one"]["objects"]["5"]["frames"] = ["00015"]
+    meta.write_text(json.dumps(videos))
+    shutil.rmtree(tmp_path / "train/JPEGImages")
+    options = {"split": "train", "sequences": ["one"], "needs_images": False}
+    assert load_dataset("youtubevos2019", tmp_path, **options).sequences[0].lacks_truth is None
+    (tmp_path / "train/Annotations/one/00015.png").unlink()
+    assert "no truth for 1 frames (00015)" in str(
+        load_dataset("youtubevos2019", tmp_path, **options).sequences[0].lacks_truth
+    )
+
+
 def test_categories_of_the_training_data(tmp_path: Path) -> None:
     youtube(tmp_path)
     assert seen_categories(tmp_path, "valid") is None

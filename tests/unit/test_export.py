@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vos_kd import VideoSegmenter, load_model, read_mask, write_mask
-from vos_kd.artefact import BACKENDS, GRAPHS, load_artefact, save_artefact
+from vos_kd.artefact import BACKENDS, GRAPHS, Artefact, load_artefact, save_artefact
 from vos_kd.checkpoint import find_weights, sha256
 from vos_kd.config import PRESETS
 from vos_kd.data.synthetic import training_clip
@@ -114,10 +114,34 @@ def test_files_that_are_no_exported_models(exported: Path, tmp_path: Path) -> No
         load_model(changed(exported, path, "segment.onnx", b"damaged"))
     with pytest.raises(InputError, match="format 'vos-kd-onnx/9'"):
         load_model(changed(exported, path, "model.json", b'{"format": "vos-kd-onnx/9"}'))
-    with pytest.raises(InputError, match="no exported model, or damaged"):
-        load_model(changed(exported, path, "model.json", b"[]"))
+    for manifest in (b"[]", b'{"format": "vos-kd-onnx/1", "image_mean": [0, 0, 0], "config": {}, "parameters": 1e999}'):
+        with pytest.raises(InputError, match="no exported model, or damaged"):
+            load_model(changed(exported, path, "model.json", manifest))
     with pytest.raises(InputError, match="not there; expected a weight file"):
         load_model(tmp_path / "none.onnx.zip")
+
+
+def test_every_damaged_byte_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
+    graphs = {name: bytes(np.random.default_rng(0).integers(0, 9, 60, np.uint8)) for name in GRAPHS}
+    model = Artefact(PRESETS["student"], 1, (0.5, 0.5, 0.5), 4, None, graphs)
+    path = tmp_path / "x.onnx.zip"
+    save_artefact(model, path)
+    whole = path.read_bytes()
+    refused = 0
+    positions = range(0, len(whole), 9)
+    for position in positions:
+        broken = bytearray(whole)
+        broken[position] ^= 0x10
+        path.write_bytes(broken)
+        try:
+            assert load_artefact(path) == model
+        except InputError:
+            refused += 1
+    assert refused > 0.7 * len(positions)
+    for length in range(0, len(whole), 99):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"x\.onnx\.zip"):
+            load_artefact(path)
 
 
 def test_graphs_larger_than_any_of_ours_are_not_unpacked(exported: Path, tmp_path: Path) -> None:

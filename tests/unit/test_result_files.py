@@ -68,6 +68,12 @@ def test_missing_masks_are_named(tmp_path: Path, kind: str, files: tuple[str, ..
         results.require(WANTED)
 
 
+def test_suffixes_in_capitals(tmp_path: Path) -> None:
+    results = open_results(fill(tmp_path, ("bear/00001.PNG", "bear/00002.png", "cat/00001.Png")))
+    results.require(WANTED)
+    assert results.read("bear", "00001") == b"ear/00001.PNG"
+
+
 def test_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(
         ProtocolError, match=r"no .*missing: expected a folder or a zip of masks\. Expected SEQUENCE/FRAME"
@@ -122,6 +128,18 @@ def test_a_bomb(tmp_path: Path) -> None:
     assert (tmp_path / "r.zip").stat().st_size < 10**5
     with pytest.raises(ProtocolError, match=rf"of {MAX_BYTES + 1} bytes; a mask has at most {MAX_BYTES}"):
         open_results(tmp_path / "r.zip")
+
+
+def test_a_mask_that_cannot_be_read(tmp_path: Path) -> None:
+    results = open_results(fill(tmp_path, FILES))
+    results.require(WANTED)
+    (tmp_path / "bear/00001.png").unlink()
+    (tmp_path / "bear/00001.png").mkdir()
+    with pytest.raises(
+        ProtocolError,
+        match=r"sequence 'bear', frame '00001' cannot be read: Is a directory\. Expected .*write it again",
+    ):
+        results.read("bear", "00001")
 
 
 def test_a_file_too_large_for_a_mask(tmp_path: Path) -> None:

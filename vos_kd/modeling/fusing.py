@@ -7,11 +7,8 @@ oneDNN apply the activation while a convolution's results are still in registers
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 # oneDNN's name and scalars of each activation that follows a convolution in our networks. GELU is left out: TinyViT has
 # it behind sums, too, and fused or not it costs the same.
@@ -97,11 +94,3 @@ def _plain_norm(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
         for name, value in norm.state_dict().items():
             plain.state_dict()[name].copy_(value)
     return plain
-
-
-if can_fuse():
-
-    @register_flop_formula(torch.ops.mkldnn._convolution_pointwise)
-    def _flops(x_shape: Any, w_shape: Any, *_: Any, out_shape: Any, **__: Any) -> int:
-        """For `FlopCounterMode`: as the convolution without its activation."""
-        return int(conv_flop_count(list(x_shape), list(w_shape), list(out_shape)))
