@@ -23,19 +23,23 @@ def answers(board: Board, benchmark: str, run: str) -> dict[str, Any]:
     """The first lines for a benchmark and a speed run.
 
     Returns:
-        `student` and `teacher`: names and keys; `costs`: the ratios of teacher and yardstick to the student;
-        `loss`: the difference of J&F. What cannot be said is None.
+        `student` and `teacher`: names and keys; `costs`: the ratios of teacher, yardstick and the fastest other
+        baseline of the run to the student; `loss`: the difference of J&F. What cannot be said is None.
     """
     rows = select(board.frame, benchmark, run)
     student, teacher = (_chosen(rows, role) for role in ("student", "teacher"))
-    yardstick = _first(rows[(rows["model"] == YARDSTICK) & (rows["source"] != "published")])
+    baselines = rows[(rows["role"] == "baseline") & (rows["source"] != "published")]
+    timed = baselines[(baselines["model"] != YARDSTICK) & baselines["fps_end_to_end"].notna()]
+    yardstick = _first(baselines[baselines["model"] == YARDSTICK])
+    peer = _first(timed.sort_values("fps_end_to_end", ascending=False))
+    others = {"teacher": teacher, "yardstick": yardstick, "peer": peer}
     return {
         "student": _name(student),
         "teacher": _name(teacher),
         "costs": {
-            "teacher": None if student is None or teacher is None else _ratios(student, teacher),
-            "yardstick": None if student is None or yardstick is None else _ratios(student, yardstick),
-            "yardstick_name": None if yardstick is None else yardstick["model"],
+            **{role: None if student is None or row is None else _ratios(student, row) for role, row in others.items()},
+            **{f"{role}_name": None if row is None else row["model"] for role, row in others.items()},
+            **{f"{role}_key": None if row is None else row["key"] for role, row in others.items()},
         },
         "loss": None if student is None or teacher is None else _loss(board, student, teacher),
     }

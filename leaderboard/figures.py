@@ -16,14 +16,10 @@ from leaderboard.columns import COLUMNS, INTERVALS, NOT_MEASURED, SPEED_AXES, Co
 from leaderboard.ranking import pareto_front
 from leaderboard.rows import select
 from leaderboard.store import Board
-from leaderboard.style import FAINT, INK, ROLE_COLOURS, ROLE_SYMBOLS, figure, safe
+from leaderboard.style import FAINT, INK, ROLE_COLOURS, ROLE_SYMBOLS, figure, log_ticks, safe
 
 SMALLEST, LARGEST = 11.0, 36.0
 """Diameters of bubbles in pixels."""
-_TICKS = 4
-"""Fewest ticks of a logarithmic axis."""
-_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(n / 10 for n in range(10, 100)))
-"""Ticks within a power of 10, ever finer."""
 _LABELS = 14
 """Most points that still have their names beside them."""
 _TITLES = {"student": "Student", "teacher": "Teacher", "baseline": "Baseline", "published": "Published"}
@@ -62,6 +58,8 @@ def trade_off(board: Board, benchmark: str, run: str, x: str, y: str) -> go.Figu
         if not of_role.empty:
             traces.append(_points(of_role, column_x, column_y, role, title, sizes[of_role.index], has_labels, span))
     if not architecture.empty and "range" in axis_y:
+        low, high = axis_y["range"]
+        axis_y["range"] = [low - 0.12 * (high - low), high]  # room for their names
         traces.append(_at_the_foot(architecture, column_x, axis_y["range"][0], span))
     made = figure(traces, xaxis=axis_x, yaxis=axis_y, annotations=_arrows(rows, column_x, column_y))
     return made.update_layout(legend={"itemsizing": "constant"}, margin={"t": 36})
@@ -154,19 +152,23 @@ def _label_places(rows: pd.DataFrame, x: Column, span: list[float]) -> list[str]
 
 
 def _at_the_foot(rows: pd.DataFrame, x: Column, y: float, span: list[float]) -> go.Scatter:
-    """Models of which only the cost is known, on the axis."""
+    """Models of which only the cost is known, on the axis; neighbours' names on three levels, so that all are read."""
+    rows = rows.sort_values(x.key)
+    levels = ["<br>\u00a0" * (number % 3) for number in range(len(rows))]
     return go.Scatter(
         x=(rows[x.key] * x.scale).tolist(),
         y=[y] * len(rows),
         customdata=rows["key"].tolist(),
-        text=[safe(model) for model in rows["model"]] if len(rows) <= _LABELS else None,
+        text=[safe(model) + level for model, level in zip(rows["model"], levels, strict=True)]
+        if len(rows) <= _LABELS
+        else None,
         textposition=_label_places(rows, x, span),
         textfont={"color": INK, "size": 11},
         mode="markers+text" if len(rows) <= _LABELS else "markers",
         marker={"symbol": "triangle-up-open", "size": 10, "color": ROLE_COLOURS["baseline"], "line": {"width": 1.5}},
         hovertext=[hover_text(row) for _, row in rows.iterrows()],
         hovertemplate="%{hovertext}<extra></extra>",
-        name="No weights: cost only",
+        name="No weights",
         meta="points",
     )
 
@@ -209,20 +211,8 @@ def _axis(rows: pd.DataFrame, key: str, column: Column) -> dict[str, Any]:
         room = 0.12 * (high - low) or (0.15 if column.is_log else 2.0)
         axis["range"] = [low - room, high + room]
         if column.is_log:
-            axis |= _log_ticks(*axis["range"])
+            axis |= log_ticks(*axis["range"])
     return axis
-
-
-def _log_ticks(low: float, high: float) -> dict[str, Any]:
-    """Ticks at round numbers; Plotly's own are few, and of two sizes. Ends are exponents of 10."""
-    ticks: list[float] = []
-    for steps in _STEPS:
-        exponents = range(math.floor(low), math.ceil(high) + 1)
-        ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
-        ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
-        if len(ticks) >= _TICKS:
-            break
-    return {"tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:,.6g}" for tick in ticks]}
 
 
 def _arrows(rows: pd.DataFrame, x: Column, y: Column) -> list[dict[str, Any]]:

@@ -85,13 +85,21 @@ def _cell(row: pd.Series, key: str) -> str:
 
 def _notes(board: Board, run: SpeedRun | None) -> str:
     lines = ["J&F with its 95 % interval over sequences; latency end to end with p5 and p95."]
+    latest = set(board.frame[board.frame["is_latest"]]["entry"])
+    made: dict[str, list[str]] = {}
+    for entry in board.entries:
+        if entry.entry_id in latest:
+            made.setdefault(_made(entry.record.date, entry.record.commit), []).append(entry.file)
+    lines += [f"Accuracy: {safe_markdown(', '.join(files))}, measured {when}." for when, files in made.items()]
     if run is not None:
-        lines.append(f"Speed: {safe_markdown(run.label)}, in one run.")
+        file = f": {safe_markdown(run.file)}" if run.file else ""
+        lines.append(f"Speed: {safe_markdown(run.label)}, in one run{file}, measured {_made(run.date, run.commit)}.")
         costs = answers(board, board.benchmarks[0].benchmark_id, run.run_id)["costs"]
-        for name in ("teacher", "yardstick"):
+        for name in ("teacher", "yardstick", "peer"):
             if costs[name]:
                 speed, params, gflops = costs[name]["student"]
-                against = "its teacher" if name == "teacher" else f"`{costs['yardstick_name']}`"
+                against = "its teacher" if name == "teacher" else safe_markdown(costs[f"{name}_name"])
+                against += ", the fastest peer here," if name == "peer" else ""
                 lines.append(
                     f"Against {against} the student has {speed} the speed, {params} of the parameters, "
                     f"{gflops} of the GFLOPs."
@@ -99,6 +107,14 @@ def _notes(board: Board, run: SpeedRun | None) -> str:
         stated = ", ".join(f"{one.name} {one.text}" for one in PAPER_RATIOS)
         lines.append(f"The paper states, in its abstract and of its own networks: {stated}.")
     return "\n".join(lines) + "\n"
+
+
+def _made(date: str, commit: str | None) -> str:
+    """When and with which code, on one line."""
+    if commit is None:
+        return f"{date[:10]}"
+    state, dirty, _ = commit.partition("-dirty")
+    return f"{date[:10]} with code {safe_markdown(state[:10] + dirty)}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,6 +16,10 @@ SERIES = (BLUE, ORANGE, GREEN, "#b45fc4", "#c2872b", GREY)
 INK = "#7c8593"
 GRID = "rgba(127, 136, 150, 0.22)"
 FAINT = "rgba(127, 136, 150, 0.55)"
+_FEWEST_TICKS = 4
+"""Of a logarithmic axis."""
+_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(n / 10 for n in range(10, 100)))
+"""Ticks within a power of 10, ever finer."""
 
 
 def template() -> dict[str, Any]:
@@ -38,11 +43,32 @@ def template() -> dict[str, Any]:
             "xaxis": axis,
             "yaxis": axis,
             "margin": {"l": 56, "r": 20, "t": 28, "b": 48},
-            "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0},
+            # Small, so that on a phone two names stand in a line.
+            "legend": {
+                **{"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0},
+                **{"font": {"size": 11}, "itemwidth": 30},
+            },
             "hoverlabel": {"align": "left", "font": {"size": 12}},
             "hovermode": "closest",
         }
     }
+
+
+def log_ticks(low: float, high: float) -> dict[str, Any]:
+    """Settings of a logarithmic axis with ticks at round numbers; Plotly's own are few, and of two sizes.
+
+    Args:
+        low: end of the axis, as an exponent of 10.
+        high: likewise.
+    """
+    ticks: list[float] = []
+    for steps in _STEPS:
+        exponents = range(math.floor(low), math.ceil(high) + 1)
+        ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
+        ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
+        if len(ticks) >= _FEWEST_TICKS:
+            break
+    return {"tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:,.6g}" for tick in ticks]}
 
 
 def figure(traces: list[go.Scatter | go.Bar], **layout: Any) -> go.Figure:

@@ -12,13 +12,12 @@ function card(title, ...content) {
 function costCard(app, answers) {
   const costs = answers?.costs;
   const rows = [];
-  if (costs?.teacher) rows.push([`against ${answers.teacher.model}`, costs.teacher.student]);
-  if (costs?.yardstick) rows.push([`against ${costs.yardstick_name}`, costs.yardstick.student]);
+  for (const role of ["teacher", "yardstick", "peer"]) if (costs?.[role]) rows.push([costs[`${role}_name`], costs[`${role}_key`], costs[role].student]);
   const paper = app.payload.paper;
   const table = h("table.ratios",
     h("thead", h("tr", h("th", "Student"), paper.names.map((name) => h("th", name)))),
     h("tbody",
-      rows.map(([name, values]) => h("tr", h("th", name), values.map((value) => h("td", value)))),
+      rows.map(([name, key, values]) => h("tr", h("th", "against ", opener(app, key, name)), values.map((value) => h("td", value)))),
       h("tr.foreign", { title: "The abstract states these ratios and no other number" },
         h("th", outside(paper.source, "paper"), h("small", " abstract only")), paper.ratios.map((value) => h("td", value)))));
   const [slower, larger, costlier] = costs?.teacher?.other ?? [];
@@ -26,7 +25,7 @@ function costCard(app, answers) {
   const headline = costs?.teacher
     ? h("p.headline", known(slower) ? [h("b", slower), " slower, "] : "speed not compared, ", known(larger) ? [h("b", larger), " larger"] : "size not known")
     : h("p.headline.muted", "No teacher and student in one run yet");
-  const work = known(costlier) && h("p", `${costlier} the operations a frame.`, known(slower) && " Both timed in one run.");
+  const work = known(costlier) && h("p", `${costlier} the operations a frame.`, known(slower) && [" Both timed in ", opener(app, answers.teacher.key, "one run"), "."]);
   return card("What the teacher costs", headline, work, table);
 }
 

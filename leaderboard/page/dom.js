@@ -40,6 +40,11 @@ function outside(address, text) {
   return h("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, text);
 }
 
+/** A link to a model's record and command. */
+function opener(app, key, text) {
+  return h("button.link", { type: "button", title: "Record and command", onclick: () => app.open(key) }, text);
+}
+
 /** A command or text with a button that copies it. */
 function copyable(text, label) {
   return h("div.copyable", h("pre", h("code", text)), copyButton(() => text, label));

@@ -28,10 +28,11 @@ async function compareView(app, panel) {
     : answer.is_clear ? "It would hold on other clips of this kind." : "It may be chance: the interval holds 0.";
   const plot = h("div.plot");
   panel.append(h("div.columns.wide",
-    h("div.left", h("p.headline", h("b", answer.difference), " points of J&F"),
+    h("div.left.stack", h("p.headline", h("b", answer.difference), " points of J&F"),
       answer.interval && h("p", "95 % interval ", h("b", answer.interval), " (paired bootstrap over sequences). ", verdict),
       h("p", `Better on ${answer.wins}, worse on ${answer.losses} sequences.`),
-      answer.worst.length ? [h("h4", "Worst sequences"), h("ul.ladder", answer.worst.map(([name, points]) => h("li", h("span", name), h("span", points))))] : null),
+      answer.worst.length ? h("div", h("h4", "Worst sequences"), h("ul.ladder", answer.worst.map(([name, points]) => h("li", h("span", name), h("span", points))))) : null,
+      h("p", "Records and commands: ", opener(app, a, app.rowOf(a).where), ", ", opener(app, b, app.rowOf(b).where))),
     h("div.right", plot)));
   draw(app, plot, answer.figure, (values) => values);
 }
@@ -57,7 +58,7 @@ async function costsView(app, panel) {
 async function ablationView(app, panel) {
   const known = app.payload.ablations;
   if (!known.length) return panel.append(h("p.muted", "No ablation yet. One is made with:"), copyable("python -m vos_kd.ablation --recipe cpu --output leaderboard/results/ablation.json"));
-  const plot = h("div.plot"), rest = h("div");
+  const plot = h("div.plot"), rest = h("div.stack");
   const show = async (id) => {
     const answer = await app.ask("ablation", id);
     if (!answer || !panel.isConnected) return;

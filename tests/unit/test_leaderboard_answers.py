@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ def test_ratios_are_those_of_one_run(tmp_path: Path) -> None:
     assert found["costs"]["teacher"]["student"] == ["3.8x", "1/1.1", "1/1.1"]
     assert found["costs"]["yardstick_name"] == "stcn_r50"
     assert found["costs"]["yardstick"]["student"][0] == "10x"
+    assert found["costs"]["peer_name"] == "made-up-net", "the fastest baseline of that run that is not the yardstick"
+    assert found["costs"]["peer"]["student"][0] == f"{13 / 6:.1f}x"
 
 
 def test_speeds_of_two_runs_make_no_ratio(tmp_path: Path) -> None:
@@ -48,12 +51,21 @@ def test_speeds_of_two_runs_make_no_ratio(tmp_path: Path) -> None:
 def test_without_a_teacher_nothing_is_said(tmp_path: Path) -> None:
     results.save(made.make_record("student", "student", 0.7), tmp_path / "student.json")
     found = of(load_board(tmp_path))
-    assert (found["teacher"], found["loss"], found["costs"]["teacher"]) == (None, None, None)
+    assert (found["teacher"], found["loss"], found["costs"]["teacher"], found["costs"]["peer"]) == (None,) * 4
+
+
+def test_the_fastest_peer_is_told_also_where_its_network_is_not_timed_alone(tmp_path: Path) -> None:
+    results.save(made.make_record("student", "student", 0.7, speed=None), tmp_path / "student.json")
+    speeds = made.make_speed_file(student=10.0, slow=2.0, fast=5.0, stcn_r50=9.0)
+    speeds["models"]["fast"]["fps_network"] = None
+    (tmp_path / "speed.json").write_text(json.dumps(speeds))
+    costs = of(load_board(tmp_path))["costs"]
+    assert costs["peer_name"] == "fast"
+    assert costs["peer"]["student"][0] == costs["peer"]["other"][0] == "N/A"
+    assert costs["peer"]["student"][1].startswith("1/")
 
 
 def test_a_teacher_without_weights_costs_but_loses_nothing(tmp_path: Path) -> None:
-    import json
-
     results.save(made.make_record("student", "student", 0.7, speed=None), tmp_path / "student.json")
     (tmp_path / "speed.json").write_text(json.dumps(made.make_speed_file(student=10.0, teacher=2.0)))
     found = of(load_board(tmp_path))

@@ -35,6 +35,11 @@ def test_the_table_is_written_once_and_then_stays(tmp_path: Path, capsys: pytest
     student = load_board(folder).entry("student-davis2016").record
     assert f"| 2 | student (student) | {100 * student.scores.jf_mean:.1f} (" in text
     assert "stcn\\_r50 (baseline, no weights) |  |" in text
+    names = [f"made-up-00{n}-davis2016.json" for n in (0, 1)]
+    names += [f"{name}-davis2016.json" for name in ("student", "teacher")]
+    assert f"Accuracy: {', '.join(names)}, measured 2026-11-20 with code 0000000000." in text
+    assert "in one run: speed-cpu.json, measured 2026-11-21 with code 0000000000." in text
+    assert "Against made-up-net, the fastest peer here, the student has 2.2x the speed" in text
     (folder / "student-davis2016.json").unlink()
     assert readme.main(["--check", *options]) == 1
 
