@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from vos_kd.artefact import SUFFIX
 from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_path
+from vos_kd.hub import hub_file, is_repository
 from vos_kd.model import Model, prepare_model
 from vos_kd.modeling.network import STMNetwork
 from vos_kd.modeling.registry import build_model, get_config
@@ -98,8 +98,8 @@ def find_weights(source: str | Path) -> Path:
         or name.startswith(".")
     ):
         raise InputError(f"{path} is not there; expected a weight file.")
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
-        return _from_hub(name)
+    if is_repository(name):
+        return hub_file(name, HUB_FILE)
     get_config(name)  # says which names there are
     raise AssertionError("unreachable: a known name was handled above")
 
@@ -191,24 +191,3 @@ def _config_of(header: str, path: Path) -> ModelConfig:
 
 def _read_stcn(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     return get_config("stcn_r50"), import_stcn_checkpoint(path)
-
-
-def _from_hub(name: str) -> Path:
-    # Imported here: a second of start-up that bundled weights need not pay.
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    repository, _, revision = name.partition("@")
-    if not revision:
-        raise InputError(f"hub repository {name!r} has no revision; pin one as {name}@COMMIT, so that runs repeat.")
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE, revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass  # not in the local cache: ask the network
-    except HFValidationError as error:
-        raise InputError(f"{name!r} is no hub repository: {str(error).splitlines()[0]}") from error
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE, revision=revision, etag_timeout=10))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot get {HUB_FILE} of hub repository {name!r}: {reason}") from error

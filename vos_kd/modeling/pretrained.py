@@ -25,7 +25,7 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     Raises:
         InputError: the file is missing, damaged, no state dict, or of another network.
     """
-    state = _read_state(path)
+    state = read_state(path)
     wanted = backbone.state_dict()
     if isinstance(backbone, MobileBackbone):
         found = _by_order(state, wanted)
@@ -40,7 +40,12 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     backbone.load_state_dict(found)
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A published state dict; never unpickles anything but tensors.
+
+    Raises:
+        InputError: the file is missing, damaged or holds something else.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:

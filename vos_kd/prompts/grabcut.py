@@ -21,6 +21,10 @@ _MARGIN = 0.25
 """Of a box's sides: how much around it shows the background."""
 _REACH = 0.7
 """Share of a box's width and height that an object in it has at least."""
+_CLICK_REACH = 0.25
+"""Of the image's short side: how far from what was clicked or painted an object is looked for."""
+_FAR = 0.6
+"""What a pixel's distance from there counts against its colour's, in `_SIDE` pixels and steps of 8 bits."""
 
 
 def grabcut(image: np.ndarray, hints: Hints) -> np.ndarray:
@@ -38,10 +42,15 @@ def grabcut(image: np.ndarray, hints: Hints) -> np.ndarray:
     window = _grown(box, _MARGIN, height, width)
     left, top, right, bottom = window
     part = image[top:bottom, left:right]
+    sure = hints.sure[top:bottom, left:right]
+    mask = np.zeros((height, width), bool)
+    if hints.box is None and hints.base is None:
+        if (sure == FOREGROUND).any():
+            mask[top:bottom, left:right] = _cut_from_seeds(part, sure)
+        return mask
     inside = tuple(value - shift for value, shift in zip(box, (left, top, left, top), strict=True))
     trimap = np.full(part.shape[:2], cv2.GC_BGD, np.uint8)
     trimap[inside[1] : inside[3], inside[0] : inside[2]] = cv2.GC_PR_FGD
-    sure = hints.sure[top:bottom, left:right]
     found = _cut(part, _with_sure(trimap, sure))
     if hints.box is not None and _reach(found, inside) < _REACH:
         # All was taken for background: once more, from a guess of what belongs to the object for certain.
@@ -49,11 +58,47 @@ def grabcut(image: np.ndarray, hints: Hints) -> np.ndarray:
         for share, value in ((0.96, cv2.GC_PR_FGD), (0.16, cv2.GC_FGD)):
             _ellipse(trimap, inside, share, value)
         found = _cut(part, _with_sure(trimap, sure))
-    mask = np.zeros((height, width), bool)
     mask[top:bottom, left:right] = found
     if hints.base is not None:
         mask |= hints.base
     return mask
+
+
+def _cut_from_seeds(part: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Cut out what holds together with the sure pixels; bool, as large as `part`.
+
+    A cut needs an idea of the object's colours to begin with. Here it begins with what is joined to the seeds and looks
+    like them, the nearer the sooner; the threshold is Otsu's.
+    """
+    trimap = np.full(sure.shape, cv2.GC_PR_BGD, np.uint8)
+    trimap[_alike(part, sure == FOREGROUND)] = cv2.GC_PR_FGD
+    trimap[[0, -1]] = trimap[:, [0, -1]] = cv2.GC_BGD
+    found = _cut(part, _with_sure(trimap, sure))
+    return _joined(found | (sure == FOREGROUND), sure == FOREGROUND)
+
+
+def _alike(part: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Where pixels are like those around the seeds, and joined to them; bool, as large as `part`."""
+    scale = _SIDE / max(seeds.shape)
+    colours = cv2.cvtColor(cv2.bilateralFilter(part, 7, 30, 5), cv2.COLOR_RGB2LAB).astype(np.float32)
+    colours[..., 0] *= 0.6  # shade tells objects apart less than hue does
+    radius = max(round(4 / scale), 1)
+    around = cv2.dilate(seeds.astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) > 0
+    samples = colours[around]
+    cv2.setRNGSeed(0)
+    rule = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)
+    _, _, centres = cv2.kmeans(samples, min(3, len(samples)), None, rule, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+    unlike = np.min([np.linalg.norm(colours - centre, axis=2) for centre in centres], axis=0)
+    far = cv2.distanceTransform((~seeds).astype(np.uint8), cv2.DIST_L2, 5) * scale
+    cost = np.clip(2 * (unlike + _FAR * far), 0, 255).astype(np.uint8)
+    most, _ = cv2.threshold(cost, 0, 255, cv2.THRESH_OTSU)
+    return _joined((cost <= most) | around, seeds)
+
+
+def _joined(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """The connected parts of a mask that hold a seed; bool."""
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    return np.isin(parts, np.unique(parts[seeds & mask])) & mask
 
 
 def _guess_box(hints: Hints) -> Bounds:
@@ -63,7 +108,7 @@ def _guess_box(hints: Hints) -> Bounds:
     if not known.any():
         return 0, 0, width, height
     left, top, across, down = cv2.boundingRect(known.astype(np.uint8))
-    reach = min(height, width) // 5
+    reach = int(min(height, width) * _CLICK_REACH)
     return (
         max(left - reach, 0),
         max(top - reach, 0),
