@@ -11,6 +11,8 @@ from vos_kd.model import count_parameters
 from vos_kd.modeling.fusing import FusedConv, can_fuse, fold_batch_norm, fuse_activations
 from vos_kd.modeling.network import ObjectPrior, STMNetwork
 from vos_kd.modeling.registry import build_model, get_config, list_models
+from vos_kd.modeling.stff import coordinates
+from vos_kd.modeling.stff import coordinates
 
 LIGHT = [name for name in PRESETS if name.startswith("student")]
 
@@ -117,3 +119,14 @@ def test_settings_out_of_range_are_refused() -> None:
         NetworkConfig(key_dim=0)
     with pytest.raises(InputError, match="three whole numbers"):
         NetworkConfig(decoder_widths=(1, 2))  # type: ignore[arg-type]
+
+
+def test_positions_run_from_minus_one_to_one_x_first() -> None:
+    found = coordinates(torch.zeros(2, 5, 3, 4, dtype=torch.float64))
+    assert found.shape == (2, 2, 3, 4)
+    assert found.dtype == torch.float64
+    x, y = torch.linspace(-1, 1, 4), torch.linspace(-1, 1, 3)
+    for image in found.float():
+        assert torch.allclose(image[0], x.expand(3, 4))
+        assert torch.allclose(image[1], y[:, None].expand(3, 4))
+    assert coordinates(torch.zeros(1, 1, 1, 2))[0, 1].tolist() == [[-1, -1]]  # one row: no division by zero
