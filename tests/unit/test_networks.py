@@ -12,7 +12,6 @@ from vos_kd.modeling.fusing import FusedConv, can_fuse, fold_batch_norm, fuse_ac
 from vos_kd.modeling.network import ObjectPrior, STMNetwork
 from vos_kd.modeling.registry import build_model, get_config, list_models
 from vos_kd.modeling.stff import coordinates
-from vos_kd.modeling.stff import coordinates
 
 LIGHT = [name for name in PRESETS if name.startswith("student")]
 
