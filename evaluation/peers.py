@@ -32,7 +32,7 @@ from vos_kd.runtime import pick_device, pick_dtype
 
 Ids = NDArray[np.uint8]
 
-GMACS = {"cutie_small": 0.0, "cutie_base": 0.0, "deaot_t": 0.0}
+GMACS = {"cutie_small": 50.5, "cutie_base": 67.9, "deaot_t": 28.1}
 """Multiply-adds of a frame in 1e9, as `count_gmacs` counts them: 480x864, one object, memory full."""
 
 
