@@ -53,7 +53,9 @@ def make_desk(limits: Limits | None = None, segmenters: SegmenterFactory | None 
     make_segmenter = segmenters or shelf.segmenter
 
     def run_model(plan: Plan, model: str) -> Generator[Report, None, None]:
-        yield from follow(plan, model, make_segmenter(model, plan.short_side), boundary_f)
+        segmenter = make_segmenter(model, plan.short_side)
+        yield Report(0.0, 0.0, 0.0, 0.0, (), facts=shelf.facts[model])
+        yield from follow(plan, model, segmenter, boundary_f)
 
     return Desk(
         _on_gpu(run_model),

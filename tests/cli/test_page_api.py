@@ -1,4 +1,4 @@
-"""The page's endpoints, called as a program calls them; and what "Reproduce" promises, done."""
+"""The page's endpoints, called as a program calls them; what "Reproduce" promises, done; and no call to the outside."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,15 +26,53 @@ ROOT = Path(__file__).parents[2]
 ADDRESS = "http://127.0.0.1:7860/"
 """As README has it."""
 
+# Runs the program, and writes down whom it wanted to reach beyond this machine; it cannot reach anybody.
+ALONE = """
+import runpy, socket, sys
+
+log, program, *sys.argv[1:] = sys.argv[1:]
+sys.path.insert(0, program.rpartition("/")[0])
+resolve, connect = socket.getaddrinfo, socket.socket.connect
+
+
+def refuse(host):
+    if str(host) not in ("None", "localhost", "127.0.0.1", "::1", "0.0.0.0", ""):
+        with open(log, "a") as file:
+            print(host, file=file)
+        raise OSError("no way out")
+
+
+def own_resolve(host, *args, **more):
+    refuse(host.decode() if isinstance(host, bytes) else host)
+    return resolve(host, *args, **more)
+
+
+def own_connect(self, where):
+    if isinstance(where, tuple):
+        refuse(where[0])
+    return connect(self, where)
+
+
+socket.getaddrinfo, socket.socket.connect = own_resolve, own_connect
+runpy.run_path(program, run_name="__main__")
+"""
+
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a page that runs, as a user starts it."""
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page writes down whom it wanted to reach."""
+    return tmp_path_factory.mktemp("outside") / "log"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, outside: Path) -> Iterator[str]:
+    """Of a page that runs, as a user starts it, on a machine without a network."""
     folder = tmp_path_factory.mktemp("page")
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-    environment |= {"GRADIO_TEMP_DIR": str(folder / "uploads")}
+    quiet = {"GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE"}  # the page itself must see to it
+    environment = {key: value for key, value in os.environ.items() if key not in quiet}
+    environment |= {"PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(folder / "uploads")}
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "app.py")],
+        [sys.executable, "-c", ALONE, str(outside), str(ROOT / "app.py")],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -47,7 +86,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             said.append(line)
             found = re.search(r"http://\S+", line)
         assert found is not None, "".join(said)
-        yield found[0].rstrip("/") + "/"
+        url = found[0].rstrip("/") + "/"
+        with urllib.request.urlopen(f"{url}config", timeout=200) as answer:  # noqa: S310 - gradio_client waits for 5 s
+            assert answer.status == 200
+        yield url
         app.terminate()
 
 
@@ -176,3 +218,63 @@ masks, video, figures = Client({address!r}).predict(
     assert list(found["figures"]["models"]) == ["student"]
     with open_clip(found["video"]) as video:
         assert (video.info.width, video.info.frame_count) == (200, 3)
+
+
+REFUSED = {
+    'clip=handle_file("notes.mp4"), api_name="/segment"': "notes.mp4 cannot be read as a video: ",
+    'clip="clip.mp4", api_name="/segment"': "the clip is no file; expected handle_file(PATH)",
+    'clip=handle_file("clip.mp4"), api_name="/compare"': "nothing is marked. Give a mask of the first frame",
+    'clip=handle_file("clip.mp4"), masks={0: handle_file("small.png")}, api_name="/segment"': (
+        "the mask small.png is 20x10 pixels but its image is 200x120"
+    ),
+    'clip=handle_file("clip.mp4"), masks={9: handle_file("first.png")}, api_name="/segment"': (
+        "there is no frame 9; clip.mp4 has frames 0 to 5"
+    ),
+    'clip=handle_file("clip.mp4"), masks={"a": 1}, api_name="/segment"': "the mask of frame a is no file",
+    'clip=handle_file("clip.mp4"), masks={0: handle_file("first.png")}, end=7, api_name="/segment"': (
+        "the end is 7, the last marked frame 0; expected an end from 1 to 6"
+    ),
+    'clip=handle_file("clip.mp4"), masks={0: handle_file("first.png")}, model="<b>", api_name="/segment"': (
+        "there is no model '<b>' here; there are student, teacher"
+    ),
+    'clip=handle_file("clip.mp4"), prompts=[{"kind": "zig"}], api_name="/segment"': (
+        "there is no prompt of kind 'zig'; there are box, click, scribble, mask"
+    ),
+    'clip=handle_file("clip.mp4"), prompts={"kind": "zig"}, api_name="/segment"': "prompts are not of the format",
+}
+"""Arguments of calls that cannot be answered -> what is said of them."""
+
+
+@pytest.fixture(scope="module")
+def told(address: str, folder: Path) -> dict[str, str]:
+    """What a program is told of each such call."""
+    (folder / "notes.mp4").write_bytes(b"no video at all")
+    write_mask(folder / "small.png", np.ones((10, 20), np.uint8))
+    code = f"""
+import json
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+client = Client({address!r}, verbose=False)
+told = {{}}
+for arguments in {list(REFUSED)!r}:
+    try:
+        eval(f"client.predict({{arguments}})")
+    except AppError as error:
+        told[arguments] = str(error)
+print("TOLD", json.dumps(told))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, str] = json.loads(done.stdout.split("TOLD ")[1])
+    return answer
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
+def test_what_is_wrong_with_a_call_is_told_in_words(told: dict[str, str], arguments: str) -> None:
+    assert REFUSED[arguments] in told[arguments]
+
+
+def test_nobody_beyond_this_machine_was_called(got: dict[str, Any], outside: Path) -> None:
+    assert got["figures"]["frames"] == 6  # the page has done its work
+    assert not outside.exists(), outside.read_text(encoding="utf-8")

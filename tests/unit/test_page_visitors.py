@@ -244,3 +244,17 @@ def test_a_failure_of_ours_is_told_and_the_next_run_works(
         visitor.run()
     assert "boom" in caplog.text  # with its traceback, for us
     assert visitor.run()["phase"] == "done"
+
+
+def test_what_another_process_learns_of_a_model_reaches_the_visitor(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    def borrowed(plan: Plan, name: str) -> Iterator[Report]:
+        yield Report(0.0, 0.0, 0.0, 0.0, (), facts={"device": f"a GPU for {name}"})
+        yield Report(1.0, 1.0, 1.0, 0.0, ())
+
+    visitor = make_visitor(make_desk(borrowed))
+    prepare(visitor, 0, tmp_path)
+    result = visitor.run()
+    assert [model["done"] for model in result["models"]] == [1, 1]  # knowing is no frame
+    assert [model["speed"]["device"] for model in result["models"]] == ["a GPU for student", "a GPU for teacher"]

@@ -42,7 +42,7 @@ class Desk:
     def __init__(
         self,
         run_model: RunModel,
-        models: Mapping[str, Answer],
+        models: Mapping[str, dict[str, Any]],
         *,
         limits: Limits,
         uploads: Path,
@@ -96,7 +96,8 @@ class Desk:
 
     def warm_up(self) -> None:
         """Load the first two models and measure them, in the background, so that the first visitor need not wait."""
-        self.engine.submit(Job(warm_up_work(list(self.models)[:2], self._run_model, self.estimates, self.limits)))
+        first = list(self.models)[:2]
+        self.engine.submit(Job(warm_up_work(first, self._run_model, self.estimates, self.models, self.limits)))
 
     def hello(self, session: Session, question: Question) -> Answer:
         """What the page needs to begin."""
@@ -211,7 +212,7 @@ class Desk:
             clip = _clip(session)
             plan = self._make_plan(session, clip, question)
             expected = self._expected(plan)
-            job = Job(start_work(plan, self._run_model, self.estimates), sum(expected.values()))
+            job = Job(start_work(plan, self._run_model, self.estimates, self.models), sum(expected.values()))
             self.engine.submit(job)
             session.run = Run(plan, job, session.history)
         yield from self._tell(session, plan, job, question.get("address"))

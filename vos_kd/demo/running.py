@@ -96,6 +96,8 @@ class Report(NamedTuple):
     memory_mib: float
     written: tuple[Written, ...]
     warnings: tuple[str, ...] = ()
+    facts: Mapping[str, Any] | None = None
+    """Of the model, once it is loaded: that may have been in another process."""
 
 
 def follow(

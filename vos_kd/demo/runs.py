@@ -5,8 +5,9 @@ One after the other, so that each has the machine for itself and its times are i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vos_kd.demo.engine import Job, Work
 from vos_kd.demo.estimate import Estimates
@@ -28,13 +29,14 @@ class Run:
     """The prompts that the plan's masks were made of."""
 
 
-def start_work(plan: Plan, run_model: RunModel, estimates: Estimates) -> Work:
+def start_work(plan: Plan, run_model: RunModel, estimates: Estimates, facts: Mapping[str, dict[str, Any]]) -> Work:
     """The work of a job that does a plan.
 
     Args:
         plan: what to do.
         run_model: does it for one model.
         estimates: learns from it.
+        facts: model -> what is known of it; learns from it, too.
     """
 
     def work(job: Job) -> None:
@@ -46,6 +48,7 @@ def start_work(plan: Plan, run_model: RunModel, estimates: Estimates) -> Work:
             for report in run_model(plan, model.label):
                 job.progress.phase = "running"
                 _take_in(model, report)
+                facts[model.label].update(report.facts or {})
                 job.progress.warnings += [text for text in report.warnings if text not in job.progress.warnings]
                 if job.is_stopped:
                     plan.stop_file.touch()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vos_kd.data.masks import write_mask
 from vos_kd.data.synthetic import render_frames
@@ -20,8 +21,14 @@ _FRAMES = 8
 _HEIGHT, _WIDTH = 480, 854
 
 
-def warm_up_work(models: Sequence[str], run_model: RunModel, estimates: Estimates, limits: Limits) -> Work:
-    """A job that runs models over a short clip of our own and keeps nothing but the times."""
+def warm_up_work(
+    models: Sequence[str],
+    run_model: RunModel,
+    estimates: Estimates,
+    facts: Mapping[str, dict[str, Any]],
+    limits: Limits,
+) -> Work:
+    """A job that runs models over a short clip of our own and keeps nothing but what it learns of them."""
 
     def work(job: Job) -> None:
         with tempfile.TemporaryDirectory(prefix="vos-kd-warm-") as name:
@@ -36,6 +43,6 @@ def warm_up_work(models: Sequence[str], run_model: RunModel, estimates: Estimate
             for model in models:
                 plan = Plan(clip, 0, _FRAMES, {0: mask}, (1,), (model,), folder / model, limits.short_side, False)
                 plan.folder.mkdir()
-                start_work(plan, run_model, estimates)(Job(lambda _: None))
+                start_work(plan, run_model, estimates, facts)(Job(lambda _: None))
 
     return work
