@@ -41,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
         type=names,
         default=list_models(),
         metavar="A,B",
-        help="names or weight files (default: all names)",
+        help="names, weight files or exported models (default: all names)",
     )
     add("--objects", type=positive, default=1, metavar="N", help="followed objects (default: %(default)s)")
     add("--memory-frames", type=positive, default=6, metavar="N", help="frames read (default: %(default)s)")

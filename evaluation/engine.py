@@ -119,7 +119,8 @@ def _run_in_processes(work: Callable[[J], R], jobs: Sequence[J], workers: int) -
         except BrokenProcessPool as error:
             losses += 1
             if losses == ATTEMPTS:
-                raise lost(jobs[left[0]], error) from error
+                # Which of those at work it was is not told; they are the first that are left.
+                raise lost(" or ".join(str(jobs[n]) for n in left[:workers]), error) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

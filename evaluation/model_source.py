@@ -20,7 +20,7 @@ class ModelSource:
     """What the command line says of a model: all that another process needs to load it."""
 
     text: str
-    """A registry name, a weight file, `OWNER/REPO@REVISION`, or `package.module:factory`."""
+    """A registry name, a weight file, an exported model, `OWNER/REPO@REVISION`, or `package.module:factory`."""
     device: str | None = None
     dtype: str | None = None
     short_side: int | None = None

@@ -53,8 +53,8 @@ def add_model_options(parser: argparse.ArgumentParser, default: list[str] | None
         required=default is None,
         default=default,
         metavar="A,B",
-        help="registry names, weight files, OWNER/REPO@REVISION on the hub, or package.module:factory of your own"
-        + (f" (default: {','.join(default)})" if default else ""),
+        help="registry names, weight files, exported models, OWNER/REPO@REVISION on the hub, or package.module:factory "
+        "of your own" + (f" (default: {','.join(default)})" if default else ""),
     )
     add("--device", help="cpu, cuda, mps; by default the best there is")
     add("--dtype", help="float32, bfloat16 or float16; by default the fastest that keeps the masks")

@@ -1,0 +1,29 @@
+"""Jobs over processes: all are done, and a job that kills its workers is an error that names it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from evaluation.engine import Engine, run_jobs
+from evaluation.errors import ProtocolError
+
+TWO = Engine(workers=2)
+
+
+def test_every_job_is_done_once() -> None:
+    assert sorted(run_jobs(abs, [-3, -1, 2], TWO)) == [(-3, 3), (-1, 1), (2, 2)]
+    assert list(run_jobs(abs, [], TWO)) == []
+
+
+def test_what_kills_every_worker_is_named() -> None:
+    # Two were at work; which of them it was cannot be told.
+    with pytest.raises(ProtocolError, match=r"the worker of 7 or 8 was lost 3 times; .*Use fewer --workers"):
+        list(run_jobs(os._exit, [7, 8, 9], TWO))
+
+
+def test_threads_are_shared_among_workers() -> None:
+    assert Engine().threads(None) is None
+    assert TWO.threads(None) == max(1, (os.cpu_count() or 1) // 2)
+    assert TWO.threads(3) == 3
