@@ -83,11 +83,14 @@ def _cluster(ray: Any, engine: Engine) -> Iterator[None]:
         else:
             code = {"working_dir": str(ROOT), "excludes": ["/outputs/", "/runs/", "/tests/", "/.venv/", "/.git/"]}
             ray.init(address=engine.address, runtime_env=code, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise ProtocolError(
-            f"no Ray cluster at {engine.address or 'this machine'}: {str(error).splitlines()[0]} Start one with "
-            "`ray start --head` and give its address, or leave --address out."
-        ) from error
+    except Exception as error:  # Ray raises all sorts, and a plain Exception if its own processes start too slowly
+        remedy = (
+            "A busy machine needs more time; try again, or leave --engine ray out."
+            if engine.address is None
+            else "Start one with `ray start --head` and give its address, or leave --address out."
+        )
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ProtocolError(f"no Ray cluster at {engine.address or 'this machine'}: {reason} {remedy}") from error
     try:
         yield
     finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +23,23 @@ def test_what_kills_every_worker_is_named() -> None:
     # Two were at work; which of them it was cannot be told.
     with pytest.raises(ProtocolError, match=r"the worker of 7 or 8 was lost 3 times; .*Use fewer --workers"):
         list(run_jobs(os._exit, [7, 8, 9], TWO))
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (None, "no Ray cluster at this machine: The node timed out. A busy machine needs more time; try again"),
+        ("ray://x:1", "no Ray cluster at ray://x:1: The node timed out. Start one with `ray start --head`"),
+    ],
+)
+def test_a_cluster_that_does_not_start(monkeypatch: pytest.MonkeyPatch, address: str | None, message: str) -> None:
+    def init(**_: object) -> None:
+        raise Exception("The node timed out.\nAnd more.")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(ProtocolError) as error:
+        list(run_jobs(abs, [1, 2], Engine("ray", 2, address)))
+    assert message in str(error.value)
 
 
 def test_threads_are_shared_among_workers() -> None:
