@@ -25,6 +25,7 @@ from vos_kd.video_io import VideoWriter, open_clip
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://127.0.0.1:7860/"
 """As README has it."""
+pytestmark = pytest.mark.timeout(900)  # a page and several programs, which all load torch, on a busy machine
 
 # Runs the program, and writes down whom it wanted to reach beyond this machine; it cannot reach anybody.
 ALONE = """
