@@ -204,6 +204,20 @@ PRESETS: dict[str, ModelConfig] = {
             description="Teacher: TinyViT image encoder (as in MobileSAM), full convolutions, wide values.",
         ),
         ModelConfig(
+            name="teacher_large",
+            network=NetworkConfig(
+                backbone="tiny_vit_sam",
+                value_dim=512,
+                frame_dim=384,
+                value_width=288,
+                decoder_widths=(448, 224, 112),
+                block="dense",
+                stff=False,
+            ),
+            memory=MemoryConfig(keep_previous=True),
+            description="The teacher with values and decoder twice as wide: 20 times the student, for accelerators.",
+        ),
+        ModelConfig(
             name="stcn_r50",
             architecture="stcn",
             # The published settings: everything remembered, each query reads its best 20 positions.

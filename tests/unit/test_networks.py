@@ -38,8 +38,10 @@ def test_logits_have_stride_4_for_every_object(name: str) -> None:
 def test_the_student_is_within_its_parameters() -> None:
     assert count_parameters(build_model("student")) == 940_691
     assert count_parameters(build_model("student")) <= 1_350_000
-    sizes = [count_parameters(build_model(name)) for name in ("student_small", "student", "student_large", "teacher")]
+    names = ("student_small", "student", "student_large", "teacher", "teacher_large")
+    sizes = [count_parameters(build_model(name)) for name in names]
     assert sizes == sorted(sizes)
+    assert sizes[-1] >= 20 * sizes[1]
 
 
 def test_objects_do_not_depend_on_their_order() -> None:
@@ -108,7 +110,7 @@ def test_fusing_activations_changes_no_value(name: str, least: int) -> None:
 
 
 def test_names() -> None:
-    assert {"stcn_r50", "teacher", "student", "student_small", "student_large"} <= set(list_models())
+    assert {"stcn_r50", "teacher", "teacher_large", "student", "student_small", "student_large"} <= set(list_models())
     with pytest.raises(InputError, match=r"no model 'studnet'.*stcn_r50.*Did you mean 'student'"):
         get_config("studnet")
 
