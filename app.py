@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -151,8 +152,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"app.py: error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     page = build_demo(desk, load_board())
-    desk.warm_up()
+    # Services and containers end a program so; visitors' files shall go then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        desk.warm_up()
         page.launch(server_name=args.host, server_port=args.port, inbrowser=args.open, **launch_options(desk))
     finally:
         desk.sessions.close()

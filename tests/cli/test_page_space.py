@@ -61,3 +61,30 @@ def test_elsewhere_no_gpu_is_borrowed_even_if_the_package_is_there(tmp_path: Pat
 def test_on_a_space_with_zerogpu_each_model_borrows_one(tmp_path: Path) -> None:
     (tmp_path / "spaces.py").write_text(FAKE)
     assert run(tmp_path, {"SPACES_ZERO_GPU": "true"}) == ["[('student', ('student', 480))]", "[120] False"]
+
+
+ENDED = """
+import os, signal, time
+
+import app
+
+
+def launch(*_, **__):
+    assert os.listdir(os.environ["TMPDIR"])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+
+
+app.gr.Blocks.launch = launch
+app.Desk.warm_up = lambda desk: None
+app.main([])
+"""
+
+
+def test_a_server_that_is_told_to_end_leaves_no_files(tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "GRADIO_TEMP_DIR": str(tmp_path / "gradio")}
+    environment |= {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", ENDED], cwd=tmp_path, env=environment, check=False, timeout=250)
+    assert done.returncode == 0
+    assert list((tmp_path / "temporary").iterdir()) == []

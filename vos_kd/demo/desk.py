@@ -97,7 +97,8 @@ class Desk:
     def warm_up(self) -> None:
         """Load the first two models and measure them, in the background, so that the first visitor need not wait."""
         first = list(self.models)[:2]
-        self.engine.submit(Job(warm_up_work(first, self._run_model, self.estimates, self.models, self.limits)))
+        work = warm_up_work(first, self._run_model, self.estimates, self.models, self.limits, self.sessions.root)
+        self.engine.submit(Job(work))
 
     def hello(self, session: Session, question: Question) -> Answer:
         """What the page needs to begin."""

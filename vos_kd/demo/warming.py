@@ -27,11 +27,12 @@ def warm_up_work(
     estimates: Estimates,
     facts: Mapping[str, dict[str, Any]],
     limits: Limits,
+    root: Path,
 ) -> Work:
     """A job that runs models over a short clip of our own and keeps nothing but what it learns of them."""
 
     def work(job: Job) -> None:
-        with tempfile.TemporaryDirectory(prefix="vos-kd-warm-") as name:
+        with tempfile.TemporaryDirectory(prefix="warm-", dir=root) as name:
             folder = Path(name)
             mask = folder / "mask.png"
             with VideoWriter(folder / "clip.mp4", 24) as video:
