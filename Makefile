@@ -1,7 +1,7 @@
 # `make demo` shows what it does, `make test` proves that it works; each sets up what it needs, in .venv.
 # PYTHON=python3.12 make ... chooses the Python of the environment.
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint format clean
+.PHONY: help demo example test lint format screenshots clean
 
 PY := .venv/bin/python
 CODE := vos_kd evaluation leaderboard $(wildcard app.py)
@@ -37,6 +37,11 @@ format:  ## Format the code and mend what ruff can mend
 	@.ci/set-up requirements-dev.txt
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
+
+screenshots:  ## Install, then take README's pictures of the page anew
+	@.ci/set-up requirements-dev.txt
+	@.ci/chromium
+	$(PY) tests/e2e/screenshots.py
 
 clean:  ## Remove outputs and caches; .venv stays
 	rm -rf outputs build dist *.egg-info .gradio .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     sys.path.insert(0, str(ROOT))
     made = runpy.run_path(str(ROOT / "tests" / "leaderboard_factory.py"))
+    shared = runpy.run_path(str(ROOT / "tests" / "e2e" / "conftest.py"))
     test = runpy.run_path(str(ROOT / "tests" / "e2e" / "test_leaderboard.py"))
     with tempfile.TemporaryDirectory() as folder:
         made["write_folder"](Path(folder), baselines=arguments.records - 2, sequences=20, frames=66)
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
             url = next(line.strip() for line in app.stdout if line.startswith("http"))
             try:
                 with sync_playwright() as playwright:
-                    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=test["FLAGS"])
+                    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=shared["FLAGS"])
                     paints, filters = measure(browser.new_page(), url, arguments.rounds)
                     browser.close()
             finally:

@@ -7,16 +7,14 @@ import json
 import os
 import random
 import runpy
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from evaluation import results
 from leaderboard import build
@@ -24,10 +22,6 @@ from leaderboard.ranking import pareto_front, ranks
 
 ROOT = Path(__file__).parents[2]
 made = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "leaderboard_factory.py")))
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 CHART = "document.querySelector('.lb .plot.main')"
 pytestmark = pytest.mark.e2e
 
@@ -38,16 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evil = made.make_record('<img src=x onerror="window.evil=1">', "baseline", 0.6, 50)
     results.save(evil, folder / "evil.json")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 APP = """
@@ -69,16 +53,8 @@ page.block_thread()
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    environment["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("uploads"))
-    command = [sys.executable, "-c", APP, str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as app:
-        assert app.stdout is not None
-        url = next((line.strip() for line in app.stdout if line.startswith("http")), "")
-        assert url, "the app did not start"
-        yield url
-        app.terminate()
+def address(folder: Path, serve: Callable[[Sequence[str]], str]) -> str:
+    return serve([sys.executable, "-c", APP, str(folder)])
 
 
 @pytest.fixture
@@ -242,6 +218,25 @@ def test_what_has_no_weights_leads_to_its_command(board: Page) -> None:
     expect(row).to_contain_text("N/A")
     row.click()
     expect(board.locator(".details-panel").get_by_text("python evaluation/run.py speed")).to_be_visible()
+
+
+def test_the_first_lines_lead_to_records_and_commands(board: Page) -> None:
+    run = next(text for text in board.locator('select[name="run"] option').all_inner_texts() if "2026-11-21" in text)
+    board.get_by_label("Speed measured on").select_option(label=run)
+    costs, details = board.locator(".card", has_text="What the teacher costs"), board.locator(".details-panel")
+    for row, title, command in (
+        ("teacher", "teacher", "python evaluation/run.py all"),
+        ("stcn_r50", "stcn_r50", "python evaluation/run.py speed"),
+        ("made-up-net", "made-up-net", "python evaluation/run.py speed"),
+    ):
+        costs.get_by_role("button", name=row, exact=True).click()
+        expect(details.locator("h3")).to_contain_text(title)
+        expect(details.get_by_text(command).first).to_be_visible()
+    board.get_by_role("button", name="See each sequence").click()
+    panel = board.locator(".views .panel")
+    panel.get_by_role("button", name="student-davis2016.json").click()
+    expect(details.locator("h3")).to_contain_text("student")
+    expect(details.locator("dd", has_text="student-davis2016.json")).to_be_visible()
 
 
 def test_two_are_compared(board: Page) -> None:

@@ -40,6 +40,7 @@ function makePlayer({ onFrame }) {
     scrub.set(0, result.frames - 1);
     master().addEventListener("pause", showPlaying);
     master().addEventListener("play", showPlaying);
+    master().addEventListener("ended", restart);
     const first = master();
     first.addEventListener("loadeddata", () => seek(0), { once: true });
     setMode(videos.length > 1 ? (view.dataset.mode === "heat" ? "side" : view.dataset.mode) : "side");
@@ -58,8 +59,7 @@ function makePlayer({ onFrame }) {
         if (Math.abs(one.currentTime - last) > DRIFT_SECONDS && !one.seeking) one.currentTime = last;
         if (one.paused && last < (one.duration || 0) - 0.05) one.play().catch(() => {});
       }
-      if (master().ended || time >= told.frames / told.fps - 0.5 / told.fps) restart();
-      else tell(Math.min(told.frames - 1, Math.floor(time * told.fps + 1e-3)));
+      tell(Math.min(told.frames - 1, Math.floor(time * told.fps + 1e-3)));
     }
     requestAnimationFrame(() => tick(number));
   }
@@ -103,7 +103,7 @@ function makePlayer({ onFrame }) {
     heat.setAttribute("aria-label", "Clip with the pixels in which the models differ");
     heat.addEventListener("loadeddata", () => { heat.currentTime = master().currentTime; }, { once: true });
     pane.append(h("div.pane-picture", heat));
-    pane.querySelector(".pane-text").replaceChildren(...told.models.map((model, place) => h("span.key", { style: `--c:var(${place ? "--teacher" : "--student"})` }, `only ${model.label}`)));
+    pane.querySelector(".pane-text").textContent = "brighter where the masks differ more";
   }
 
   function setWipe(share) { view.style.setProperty("--wipe", `${share}%`); wipe.value = share; }
