@@ -100,10 +100,9 @@ def _notes(board: Board, run: SpeedRun | None) -> str:
                 speed, params, gflops = costs[name]["student"]
                 against = "its teacher" if name == "teacher" else safe_markdown(costs[f"{name}_name"])
                 against += ", the fastest peer here," if name == "peer" else ""
-                lines.append(
-                    f"Against {against} the student has {speed} the speed, {params} of the parameters, "
-                    f"{gflops} of the GFLOPs."
-                )
+                has = [f"{speed} the speed", f"{params} of the parameters", f"{gflops} of the GFLOPs"]
+                known = [one for one in has if not one.startswith(NOT_MEASURED)]
+                lines.append(f"Against {against} the student has {', '.join(known)}.")
         stated = ", ".join(f"{one.name} {one.text}" for one in PAPER_RATIOS)
         lines.append(f"The paper states, in its abstract and of its own networks: {stated}.")
     return "\n".join(lines) + "\n"
