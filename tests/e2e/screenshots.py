@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "vos_kd" / "demo" / "screenshots"
 PATIENCE = 600_000
 """Milliseconds: both networks run on whatever processor there is."""
-FRAMES = 24
-SHOWN = 20
+FRAMES = 16
+SHOWN = 14
 """The frame that is shown of a result."""
 
 

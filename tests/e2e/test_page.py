@@ -297,13 +297,13 @@ def test_the_result_by_keys(finished: Page) -> None:
 def test_wipe_and_difference(finished: Page) -> None:
     finished.get_by_role("button", name="Wipe", exact=True).click()
     finished.get_by_label("Position of the wipe").fill("30")
-    clip_path = finished.locator(".pane.second").evaluate("(one) => getComputedStyle(one).clipPath")
+    clip_path = finished.locator("#player .second").evaluate("(one) => getComputedStyle(one).clipPath")
     assert clip_path == "inset(0px 0px 0px 30%)"
     finished.locator(".segments").get_by_role("button", name="Difference").click()
     finished.wait_for_function("() => document.querySelector('.heat video')?.videoWidth === 200")
-    expect(finished.locator(".pane.first")).to_be_hidden()
+    expect(finished.locator("#player .first")).to_be_hidden()
     finished.get_by_role("button", name="Side by side", exact=True).first.click()
-    expect(finished.locator(".pane.second")).to_be_visible()
+    expect(finished.locator("#player .second")).to_be_visible()
 
 
 def test_all_that_is_seen_has_a_name(finished: Page) -> None:
