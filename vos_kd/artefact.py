@@ -101,7 +101,7 @@ def load_artefact(path: Path) -> Artefact:
             raise InputError(f"{path} has format {found['format']!r}; expected {FORMAT!r}. Export the model again.")
         red, green, blue = map(float, found["image_mean"])
         return Artefact(
-            config=ModelConfig.from_json(json.dumps(found["config"])),
+            config=ModelConfig.from_file(found["config"], path),
             parameters=int(found["parameters"]),
             image_mean=(red, green, blue),
             mask_stride=int(found["mask_stride"]),

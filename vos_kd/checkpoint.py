@@ -186,7 +186,7 @@ def _config_of(header: str, path: Path) -> ModelConfig:
         raise InputError(f"{path} has a damaged header ({error}); copy or download it again.") from error
     if found != FORMAT:
         raise InputError(f"{path} has format {found!r}; expected {FORMAT!r}, as vos_kd.checkpoint writes it.")
-    return ModelConfig.from_json(json.dumps(content.get("config")))
+    return ModelConfig.from_file(content.get("config"), path)
 
 
 def _read_stcn(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from vos_kd.errors import InputError
@@ -144,6 +145,22 @@ class ModelConfig:
         if not isinstance(data.get("name"), str):
             raise InputError("the model configuration has no name.")
         return cls(**data)
+
+    @classmethod
+    def from_file(cls, content: object, path: Path) -> Self:
+        """Take a configuration that was found in a file.
+
+        Args:
+            content: what `to_json` wrote, parsed.
+            path: the file, for messages.
+
+        Raises:
+            InputError: see `from_json`.
+        """
+        try:
+            return cls.from_json(json.dumps(content))
+        except InputError as error:
+            raise InputError(f"{path}: {error} Export or download it again.") from error
 
 
 STUDENT = ModelConfig(

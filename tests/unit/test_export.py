@@ -114,9 +114,15 @@ def test_files_that_are_no_exported_models(exported: Path, tmp_path: Path) -> No
         load_model(changed(exported, path, "segment.onnx", b"damaged"))
     with pytest.raises(InputError, match="format 'vos-kd-onnx/9'"):
         load_model(changed(exported, path, "model.json", b'{"format": "vos-kd-onnx/9"}'))
-    for manifest in (b"[]", b'{"format": "vos-kd-onnx/1", "image_mean": [0, 0, 0], "config": {}, "parameters": 1e999}'):
+    for manifest in (
+        b"[]",
+        b'{"format": "vos-kd-onnx/1", "image_mean": [0, 0, 0], "config": {"name": "x"}, "parameters": 1e999}',
+    ):
         with pytest.raises(InputError, match="no exported model, or damaged"):
             load_model(changed(exported, path, "model.json", manifest))
+    nameless = b'{"format": "vos-kd-onnx/1", "image_mean": [0, 0, 0], "config": {}}'
+    with pytest.raises(InputError, match=r"x\.onnx\.zip: the model configuration has no name"):
+        load_model(changed(exported, path, "model.json", nameless))
     with pytest.raises(InputError, match="not there; expected a weight file"):
         load_model(tmp_path / "none.onnx.zip")
 
