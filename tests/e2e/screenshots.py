@@ -62,7 +62,7 @@ def take_wide(browser: Browser, url: str) -> None:
 
 def take_phone(browser: Browser, url: str) -> None:
     """A result on a phone, in dark."""
-    page = open_page(browser, f"{url}?example=balloons&view=wipe", width=390, height=780, dark=True)
+    page = open_page(browser, f"{url}?example=zoom&view=wipe", width=390, height=780, dark=True)
     page.wait_for_selector(".vk[data-view=mark]")
     run(page)
     save(page, "phone")
