@@ -462,6 +462,7 @@ def test_from_a_clip_to_two_videos_with_the_bundled_networks(
 ) -> None:
     drawn = draw_clip(tmp_path, "clip.mp4", 6)
     with visit(browser, serve([sys.executable, str(ROOT / "app.py")])) as page:
+        page.set_default_timeout(4 * PATIENCE)  # the server first loads both networks and measures them
         upload(page, drawn.path)
         mark_with_box(page, drawn.truth, 1)
         run(page)
