@@ -204,8 +204,7 @@ class _DeAOTSegmenter(PeerSegmenter):
         resized = torch.from_numpy(cv2.resize(image, size[::-1], interpolation=cv2.INTER_CUBIC)).to(self._device)
         frame = ((resized.permute(2, 0, 1).float() / 255 - self._mean) / self._spread)[None]
         if masks is not None:
-            self._ids = np.unique(np.append(masks, np.uint8(0)))
-            self._ids = self._ids[self._ids != 255]
+            self._ids = np.setdiff1d(np.append(masks, np.uint8(0)), np.uint8(255))  # sorted, each once
             labels = np.where(masks == 255, 0, np.searchsorted(self._ids, masks)).astype(np.float32)
             given = interpolate(torch.from_numpy(labels).to(self._device)[None, None], size, mode="nearest")
             with self._timed():
