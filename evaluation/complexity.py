@@ -22,14 +22,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluation.options import Subparsers, names, positive
 from evaluation.whole_files import write_text
-from vos_kd import build_model, list_models, load_model
-from vos_kd.artefact import load_artefact
-from vos_kd.checkpoint import find_weights, is_exported
-from vos_kd.config import ModelConfig
+from vos_kd import ModelConfig, build_model, list_models, read_config
 from vos_kd.model import count_parameters
 from vos_kd.modeling.memory import prepare_keys, read_memory
 from vos_kd.modeling.network import STRIDE, ObjectPrior
-from vos_kd.modeling.registry import get_config
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -107,15 +103,7 @@ def measure_complexity(model: str, *, objects: int = 1, memory_frames: int = 6) 
     Raises:
         InputError: see `vos_kd.load_model`.
     """
-    return count(_config_of(model), name=model, objects=objects, memory_frames=memory_frames)
-
-
-def _config_of(model: str) -> ModelConfig:
-    if model in list_models():
-        return get_config(model)
-    path = find_weights(model)
-    # The runtime that an exported model needs may be missing here.
-    return load_artefact(path).config if is_exported(path) else load_model(path, device="cpu").config
+    return count(read_config(model), name=model, objects=objects, memory_frames=memory_frames)
 
 
 def count(

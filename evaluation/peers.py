@@ -28,7 +28,7 @@ from torch.nn.functional import interpolate
 from torch.utils.flop_counter import FlopCounterMode
 
 from evaluation.moving_picture import moving_picture
-from vos_kd.runtime import pick_device, pick_dtype
+from vos_kd import pick_device, pick_dtype
 
 Ids = NDArray[np.uint8]
 

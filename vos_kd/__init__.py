@@ -10,22 +10,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vos_kd.checkpoint import load_model
+    from vos_kd.checkpoint import load_model, read_config
+    from vos_kd.config import ModelConfig
     from vos_kd.data.masks import read_mask, write_mask
     from vos_kd.errors import InputError
     from vos_kd.inference import VideoSegmenter
     from vos_kd.model import Model
     from vos_kd.modeling.registry import build_model, list_models
-    from vos_kd.runtime import environment
+    from vos_kd.runtime import environment, pick_device, pick_dtype
 
 __all__ = [
     "InputError",
     "Model",
+    "ModelConfig",
     "VideoSegmenter",
     "build_model",
     "environment",
     "list_models",
     "load_model",
+    "pick_device",
+    "pick_dtype",
+    "read_config",
     "read_mask",
     "write_mask",
 ]
@@ -35,11 +40,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "InputError": "vos_kd.errors",
     "Model": "vos_kd.model",
+    "ModelConfig": "vos_kd.config",
     "VideoSegmenter": "vos_kd.inference",
     "build_model": "vos_kd.modeling.registry",
     "environment": "vos_kd.runtime",
     "list_models": "vos_kd.modeling.registry",
     "load_model": "vos_kd.checkpoint",
+    "pick_device": "vos_kd.runtime",
+    "pick_dtype": "vos_kd.runtime",
+    "read_config": "vos_kd.checkpoint",
     "read_mask": "vos_kd.data.masks",
     "write_mask": "vos_kd.data.masks",
 }

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vos_kd.artefact import SUFFIX
+from vos_kd.artefact import SUFFIX, load_artefact
 from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_path
@@ -75,6 +75,23 @@ def load_model(
     network = build_model(config)
     fill(network, state, path)
     return prepare_model(network, config, device=device, dtype=dtype, weights_sha256=sha256(path))
+
+
+def read_config(source: str | Path) -> ModelConfig:
+    """The configuration of a model, without its network: of a registry name, weights or not, or as its file says it.
+
+    Args:
+        source: see `load_model`. An exported model's runtime may be missing.
+
+    Raises:
+        InputError: see `load_model`.
+    """
+    if str(source) in PRESETS:
+        return get_config(str(source))
+    path = find_weights(source)
+    if is_exported(path):
+        return load_artefact(path).config
+    return (_read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path))[0]
 
 
 def find_weights(source: str | Path) -> Path:

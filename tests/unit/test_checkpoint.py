@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from vos_kd import checkpoint
-from vos_kd.checkpoint import find_weights, load_model, read_weights, save_weights
+from vos_kd.checkpoint import find_weights, load_model, read_config, read_weights, save_weights
 from vos_kd.config import PRESETS
 from vos_kd.errors import InputError
 from vos_kd.modeling.registry import build_model
@@ -50,6 +50,13 @@ def test_a_loaded_model_computes_what_was_saved(weights: Path) -> None:
     assert model.parameters == sum(p.numel() for p in network.parameters())
     assert model.weights_sha256 == checkpoint.sha256(weights)
     assert not [p for p in model.network.parameters() if p.requires_grad]
+
+
+def test_a_configuration_is_read_without_its_network(weights: Path, tmp_path: Path) -> None:
+    assert read_config(weights) == CONFIG
+    assert read_config("stcn_r50") == PRESETS["stcn_r50"]  # no weights are bundled for it
+    with pytest.raises(InputError, match="not there; expected a weight file"):
+        read_config(tmp_path / "none.safetensors")
 
 
 def test_saving_twice_gives_the_same_bytes(weights: Path, tmp_path: Path) -> None:
