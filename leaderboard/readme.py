@@ -92,8 +92,7 @@ def _notes(board: Board, run: SpeedRun | None) -> str:
             made.setdefault(_made(entry.record.date, entry.record.commit), []).append(entry.file)
     lines += [f"Accuracy: {safe_markdown(', '.join(files))}, measured {when}." for when, files in made.items()]
     if run is not None:
-        file = f": {safe_markdown(run.file)}" if run.file else ""
-        lines.append(f"Speed: {safe_markdown(run.label)}, in one run{file}, measured {_made(run.date, run.commit)}.")
+        lines.append(f"Speed: {_told(run)}.")
         costs = answers(board, board.benchmarks[0].benchmark_id, run.run_id)["costs"]
         for name in ("teacher", "yardstick", "peer"):
             if costs[name]:
@@ -103,9 +102,35 @@ def _notes(board: Board, run: SpeedRun | None) -> str:
                 has = [f"{speed} the speed", f"{params} of the parameters", f"{gflops} of the GFLOPs"]
                 known = [one for one in has if not one.startswith(NOT_MEASURED)]
                 lines.append(f"Against {against} the student has {', '.join(known)}.")
+        files = [other for other in board.runs if other.file and other.run_id != run.run_id]
+        lines += [line for other in files if (line := _other_run(board, other))]
         stated = ", ".join(f"{one.name} {one.text}" for one in PAPER_RATIOS)
         lines.append(f"The paper states, in its abstract and of its own networks: {stated}.")
     return "\n".join(lines) + "\n"
+
+
+def _other_run(board: Board, run: SpeedRun) -> str:
+    """The student's speed in a further run, and against what it was timed there; empty where it was not."""
+    benchmark = board.benchmarks[0].benchmark_id
+    answer = answers(board, benchmark, run.run_id)
+    costs, rows = answer["costs"], select(board.frame, benchmark, run.run_id)
+    if answer["student"] is None:
+        return ""
+    fps = rows[rows["key"] == answer["student"]["key"]]["fps_end_to_end"].dropna()
+    if fps.empty:
+        return ""
+    found = [f"{COLUMNS['fps_end_to_end'].format(fps.iloc[0])} frames/s"]
+    for name in ("teacher", "yardstick", "peer"):
+        if costs[name] and not costs[name]["student"][0].startswith(NOT_MEASURED):
+            against = "its teacher" if name == "teacher" else safe_markdown(costs[f"{name}_name"])
+            found.append(f"{costs[name]['student'][0]} the speed of {against}")
+    return f"In another run, {_told(run)}, the student has {', '.join(found)}."
+
+
+def _told(run: SpeedRun) -> str:
+    """Where, in which file and when a run was measured."""
+    file = f": {safe_markdown(run.file)}" if run.file else ""
+    return f"{safe_markdown(run.label)}, in one run{file}, measured {_made(run.date, run.commit)}"
 
 
 def _made(date: str, commit: str | None) -> str:

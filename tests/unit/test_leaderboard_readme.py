@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +43,16 @@ def test_the_table_is_written_once_and_then_stays(tmp_path: Path, capsys: pytest
     assert "Against made-up-net, the fastest peer here, the student has 2.2x the speed" in text
     (folder / "student-davis2016.json").unlink()
     assert readme.main(["--check", *options]) == 1
+
+
+def test_further_speed_runs_are_told_in_a_line_each(tmp_path: Path) -> None:
+    folder = made.write_folder(tmp_path / "results")
+    (folder / "slow-cpu.json").write_text(json.dumps(made.make_speed_file(student=8.0, teacher=2.0)))
+    (folder / "others.json").write_text(json.dumps(made.make_speed_file(teacher=2.0)))
+    lines = [line for line in table(load_board(folder)).splitlines() if line.startswith("In another run")]
+    assert len(lines) == 1, "a run without the student says nothing of it"
+    assert "slow-cpu.json, measured 2026-11-21" in lines[0]
+    assert lines[0].endswith("the student has 8.0 frames/s, 4.0x the speed of its teacher.")
 
 
 def test_without_results_nothing_is_invented(tmp_path: Path) -> None:
