@@ -124,7 +124,7 @@ def _other_run(board: Board, run: SpeedRun) -> str:
         if costs[name] and not costs[name]["student"][0].startswith(NOT_MEASURED):
             against = "its teacher" if name == "teacher" else safe_markdown(costs[f"{name}_name"])
             found.append(f"{costs[name]['student'][0]} the speed of {against}")
-    return f"In another run, {_told(run)}, the student has {', '.join(found)}."
+    return f"Also, {_told(run)}: the student has {', '.join(found)}."
 
 
 def _told(run: SpeedRun) -> str:

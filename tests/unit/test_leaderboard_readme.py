@@ -49,7 +49,7 @@ def test_further_speed_runs_are_told_in_a_line_each(tmp_path: Path) -> None:
     folder = made.write_folder(tmp_path / "results")
     (folder / "slow-cpu.json").write_text(json.dumps(made.make_speed_file(student=8.0, teacher=2.0)))
     (folder / "others.json").write_text(json.dumps(made.make_speed_file(teacher=2.0)))
-    lines = [line for line in table(load_board(folder)).splitlines() if line.startswith("In another run")]
+    lines = [line for line in table(load_board(folder)).splitlines() if line.startswith("Also, ")]
     assert len(lines) == 1, "a run without the student says nothing of it"
     assert "slow-cpu.json, measured 2026-11-21" in lines[0]
     assert lines[0].endswith("the student has 8.0 frames/s, 4.0x the speed of its teacher.")
