@@ -232,7 +232,7 @@ PRESETS: dict[str, ModelConfig] = {
                 stff=False,
             ),
             memory=MemoryConfig(keep_previous=True),
-            description="The teacher with values and decoder twice as wide: 20 times the student, for accelerators.",
+            description="The teacher with wider values and decoder: 20 times the student, for accelerators.",
         ),
         ModelConfig(
             name="stcn_r50",

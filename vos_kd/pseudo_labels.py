@@ -14,7 +14,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,9 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        stretches = [s for path in _videos(args.clips) for s in plan(path, args.stretches, args.frames, args.every)]
+        videos = list(_videos(args.clips))
+        _require_different_names(videos)
+        stretches = [s for path in videos for s in plan(path, args.stretches, args.frames, args.every)]
         done = _read_done(args.out)
         todo = [s for s in stretches if s.name not in done]
         if not stretches:
@@ -212,6 +214,25 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return np.count_nonzero(a & b) / either if either else 0.0
 
 
+def _require_different_names(videos: Sequence[Path]) -> None:
+    """Stretches are named after their clips."""
+    first: dict[str, Path] = {}
+    for path in videos:
+        if first.setdefault(path.stem, path) != path:
+            raise InputError(f"{first[path.stem]} and {path} have one name; rename one of them.")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    """A whole number of the command line."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number of {least} or more")
+        return int(text)
+
+    return number
+
+
 def _read_done(out: Path) -> dict[str, int]:
     file = out / DONE
     try:
@@ -259,11 +280,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sam", required=True, metavar="FILE", help="MobileSAM's mobile_sam.pt, or a hub repository")
     parser.add_argument("--teacher", default="teacher", help="the model that follows; default teacher")
     parser.add_argument("--out", required=True, type=Path, help="the tree; what it has already is not done again")
-    parser.add_argument("--stretches", type=int, default=3, help="of a clip, at most; default 3")
-    parser.add_argument("--frames", type=int, default=24, help="of a stretch; default 24")
-    parser.add_argument("--every", type=int, default=2, help="take each Nth frame; default 2")
-    parser.add_argument("--objects", type=int, default=3, help="of a stretch, at most; default 3")
-    parser.add_argument("--short-side", type=int, default=256, metavar="PIXELS", help="of the frames; default 256")
+    parser.add_argument("--stretches", type=_at_least(1), default=3, help="of a clip, at most; default 3")
+    parser.add_argument("--frames", type=_at_least(2), default=24, help="of a stretch; default 24")
+    parser.add_argument("--every", type=_at_least(1), default=2, help="take each Nth frame; default 2")
+    parser.add_argument("--objects", type=_at_least(1), default=3, help="of a stretch, at most; default 3")
+    parser.add_argument(
+        "--short-side", type=_at_least(16), default=256, metavar="PIXELS", help="of the frames; default 256"
+    )
     return parser
 
 

@@ -240,6 +240,12 @@ def test_a_clip_that_is_too_short_or_no_clip_is_told(
     rest = ["--sam", "x", "--out", str(tmp_path / "tree")]
     assert pseudo_labels.main([str(tmp_path / "square.mp4"), *rest]) == 2
     assert "no clip has 48 frames" in caplog.text
+    for option in ("--frames", "--every", "--stretches", "--objects", "--short-side"):
+        with pytest.raises(SystemExit, match="2"):
+            pseudo_labels.main([str(tmp_path / "square.mp4"), *rest, option, "0"])
+    (tmp_path / "b").mkdir()
+    assert pseudo_labels.main([str(tmp_path / "square.mp4"), str(tmp_path / "b" / "square.mp4"), *rest]) == 2
+    assert "have one name" in caplog.text
     (tmp_path / "text.mp4").write_text("no film")
     assert pseudo_labels.main([str(tmp_path / "text.mp4"), *rest]) == 2
     assert "text.mp4" in caplog.text

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from vos_kd.errors import InputError
 from vos_kd.modeling.backbones import TinyViTBackbone
-from vos_kd.modeling.pretrained import load_backbone, read_state
+from vos_kd.modeling.pretrained import fill_backbone, read_state
 
 SIDE = 1024
 """Pixels of the longer side that the network works at; the shorter one is padded to as many."""
@@ -77,13 +77,14 @@ class MobileSam(nn.Module):
             InputError: the package `transformers` is not installed, or the file is damaged or of another network.
         """
         network = cls()
-        load_backbone(network.backbone, path)
-        renamed = {_transformers_name(name): value for name, value in read_state(path).items()}
+        state = read_state(path)
+        fill_backbone(network.backbone, state, path)
+        renamed = {_transformers_name(name): value for name, value in state.items()}
         behind = {name: value for name, value in network.state_dict().items() if not name.startswith("backbone.")}
         wrong = [n for n, value in behind.items() if n not in renamed or renamed[n].shape != value.shape]
         if wrong:
             raise InputError(f"{path} is not MobileSAM's file: {wrong[0]} is missing or of another shape.")
-        network.load_state_dict({name: renamed[name] for name in behind}, strict=False)
+        network.load_state_dict(network.state_dict() | {name: renamed[name] for name in behind})
         return network.eval()
 
     @torch.inference_mode()

@@ -25,7 +25,15 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     Raises:
         InputError: the file is missing, damaged, no state dict, or of another network.
     """
-    state = read_state(path)
+    fill_backbone(backbone, read_state(path), path)
+
+
+def fill_backbone(backbone: Backbone, state: dict[str, Tensor], path: Path) -> None:
+    """`load_backbone` for a file that has been read.
+
+    Raises:
+        InputError: it is of another network.
+    """
     wanted = backbone.state_dict()
     if isinstance(backbone, MobileBackbone):
         found = _by_order(state, wanted)

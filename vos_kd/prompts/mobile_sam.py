@@ -98,12 +98,11 @@ def hint_points(hints: Hints) -> tuple[np.ndarray, np.ndarray]:
     areas = {True: hints.sure == FOREGROUND, False: hints.sure == BACKGROUND}
     if hints.base is not None:
         areas[True] = areas[True] | (hints.base & ~areas[False])
-    for shows, area in areas.items():
+    is_more_than_clicks = hints.is_painted or hints.base is not None
+    for shows, area in areas.items() if is_more_than_clicks else ():
         area = area.copy()
-        for x, y, _ in found:
+        for x, y, _ in hints.clicks:
             area[y, x] = False
-        if not hints.is_painted and hints.base is None:
-            continue
         for _ in range(_POINTS_OF_A_SCRIBBLE):
             depth = cv2.distanceTransform(np.pad(area, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
             y, x = divmod(int(depth.argmax()), area.shape[1])
