@@ -14,7 +14,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vos_kd.arguments import whole
 from vos_kd.checkpoint import load_model
 from vos_kd.data.masks import VOID_ID, object_ids, write_mask
 from vos_kd.errors import InputError
@@ -222,17 +223,6 @@ def _require_different_names(videos: Sequence[Path]) -> None:
             raise InputError(f"{first[path.stem]} and {path} have one name; rename one of them.")
 
 
-def _at_least(least: int) -> Callable[[str], int]:
-    """A whole number of the command line."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number of {least} or more")
-        return int(text)
-
-    return number
-
-
 def _read_done(out: Path) -> dict[str, int]:
     file = out / DONE
     try:
@@ -280,12 +270,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sam", required=True, metavar="FILE", help="MobileSAM's mobile_sam.pt, or a hub repository")
     parser.add_argument("--teacher", default="teacher", help="the model that follows; default teacher")
     parser.add_argument("--out", required=True, type=Path, help="the tree; what it has already is not done again")
-    parser.add_argument("--stretches", type=_at_least(1), default=3, help="of a clip, at most; default 3")
-    parser.add_argument("--frames", type=_at_least(2), default=24, help="of a stretch; default 24")
-    parser.add_argument("--every", type=_at_least(1), default=2, help="take each Nth frame; default 2")
-    parser.add_argument("--objects", type=_at_least(1), default=3, help="of a stretch, at most; default 3")
+    parser.add_argument("--stretches", type=whole(1), default=3, help="of a clip, at most; default 3")
+    parser.add_argument("--frames", type=whole(2), default=24, help="of a stretch; default 24")
+    parser.add_argument("--every", type=whole(1), default=2, help="take each Nth frame; default 2")
+    parser.add_argument("--objects", type=whole(1), default=3, help="of a stretch, at most; default 3")
     parser.add_argument(
-        "--short-side", type=_at_least(16), default=256, metavar="PIXELS", help="of the frames; default 256"
+        "--short-side", type=whole(16), default=256, metavar="PIXELS", help="of the frames; default 256"
     )
     return parser
 

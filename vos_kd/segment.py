@@ -8,10 +8,11 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vos_kd.arguments import whole
 from vos_kd.artefact import BACKENDS
 from vos_kd.errors import InputError
 
@@ -134,9 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace another run's results in DIR")
 
     which = parser.add_argument_group("which frames, counted from 0")
-    which.add_argument("--start", type=_whole(0), default=0, metavar="N", help="the frame of --mask; default 0")
-    which.add_argument("--end", type=_whole(1), metavar="N", help="the frame to stop before; default the clip's end")
-    which.add_argument("--every", type=_whole(1), default=1, metavar="N", help="take each Nth frame; default 1")
+    which.add_argument("--start", type=whole(0), default=0, metavar="N", help="the frame of --mask; default 0")
+    which.add_argument("--end", type=whole(1), metavar="N", help="the frame to stop before; default the clip's end")
+    which.add_argument("--every", type=whole(1), default=1, metavar="N", help="take each Nth frame; default 1")
     which.add_argument("--fps", type=_rate, metavar="X", help="the clip's frames a second, where its own are wrong")
 
     how = parser.add_argument_group("how")
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default the fastest that fits")
     how.add_argument("--backend", choices=BACKENDS, help="what runs exported models (default the first one installed)")
     how.add_argument(
-        "--threads", type=_whole(1, 1024), metavar="N", help="of the network on the CPU; default torch's own"
+        "--threads", type=whole(1, 1024), metavar="N", help="of the network on the CPU; default torch's own"
     )
 
     shown = parser.add_argument_group("what is written and shown")
@@ -198,17 +199,8 @@ def _request(args: argparse.Namespace, masks: Mapping[int, Path]) -> Request:
     )
 
 
-def _whole(least: int, most: int = 10**9) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
 def _side(text: str) -> int:
-    pixels = _whole(0)(text)
+    pixels = whole(0)(text)
     if 0 < pixels < 16:
         raise argparse.ArgumentTypeError(f"{pixels} pixels are too few; expected 16 or more, or 0 for no limit")
     return pixels
