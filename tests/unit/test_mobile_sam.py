@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 
 from vos_kd import pseudo_labels
 from vos_kd.data.davis import davis_sequences
-from vos_kd.data.masks import VOID_ID, read_mask
+from vos_kd.data.masks import VOID_ID, object_ids, read_mask
 from vos_kd.errors import InputError
 from vos_kd.modeling.mobile_sam import SIDE, Embedding, MobileSam, Proposals
+from vos_kd.prompts import mobile_sam as prompts_mobile_sam
 from vos_kd.prompts.hints import BACKGROUND, FOREGROUND, Hints
 from vos_kd.prompts.mobile_sam import MobileSamPrompt, hint_points, open_mobile_sam
 from vos_kd.video_io import VideoWriter
@@ -119,7 +121,14 @@ def test_an_image_is_encoded_once_whatever_is_asked(network: MobileSam, monkeypa
     assert first.dtype == bool
     assert np.array_equal(segment(image.copy(), hints), first)
     segment(255 - image, hints)
-    assert len(calls) == 2
+    segment(image, hints)
+    assert len(calls) == 2  # two visitors who take turns
+    monkeypatch.setattr(prompts_mobile_sam, "_IMAGES", 2)
+    segment(image // 2, hints)
+    segment(image, hints)
+    assert len(calls) == 3
+    segment(255 - image, hints)
+    assert len(calls) == 4  # it was asked about least lately, and gone
     only_background = Hints(np.full((40, 64), BACKGROUND, np.uint8), clicks=((3, 3, False),))
     assert not segment(image, only_background).any()
 
@@ -230,6 +239,26 @@ def _square(n: int) -> np.ndarray:
     mask = np.zeros((64, 96), bool)
     mask[20:46, 20 + n : 46 + n] = True
     return mask
+
+
+@pytest.mark.parametrize(("back_at", "objects"), [(0, 1), (12, 0)])
+def test_what_does_not_return_to_where_it_began_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, back_at: int, objects: int
+) -> None:
+    """The way there is true; the way back ends at the object's place moved by `back_at` pixels."""
+    ways = iter([0, back_at])
+
+    class Follows:
+        def __init__(self, _: object) -> None:
+            self.shift = next(ways)
+
+        def segment(self, images: list[np.ndarray], masks: dict[int, np.ndarray]) -> list[np.ndarray]:
+            return [np.roll(image[..., 0] // 255, self.shift, axis=1) for image in images]
+
+    monkeypatch.setattr(pseudo_labels, "VideoSegmenter", Follows)
+    images = [np.where(_square(n)[..., None], 255, 0).repeat(3, 2).astype(np.uint8) for n in range(3)]
+    masks = pseudo_labels.label(images, cast(Any, _Oracle(True)), cast(Any, None), 3)
+    assert len([] if masks is None else object_ids(masks[0])) == objects
 
 
 def test_a_clip_that_is_too_short_or_no_clip_is_told(

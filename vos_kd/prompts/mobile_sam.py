@@ -4,7 +4,9 @@ that look like their background, slower for the first prompt of a frame, quick f
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,8 @@ _POINTS_OF_A_SCRIBBLE = 4
 """Of what was painted; more tell the network nothing new."""
 
 
+_IMAGES = 16
+"""That are remembered, 4 MiB each: visitors who mark at the same time do not make each other wait."""
 _FILE = "mobile_sam.pt"
 
 
@@ -41,7 +45,7 @@ def open_mobile_sam(source: str) -> MobileSam:
 
 
 class MobileSamPrompt:
-    """A `Segmenter` that remembers the image it was last asked about. Safe to share between threads.
+    """A `Segmenter` that remembers the images it was asked about lately. Safe to share between threads.
 
     Args:
         network: that is asked.
@@ -50,7 +54,7 @@ class MobileSamPrompt:
     def __init__(self, network: MobileSam) -> None:
         self._network = network
         self._lock = threading.Lock()
-        self._last: tuple[np.ndarray, Embedding] | None = None
+        self._remembered: OrderedDict[bytes, Embedding] = OrderedDict()
 
     def __call__(self, image: np.ndarray, hints: Hints) -> np.ndarray:
         """Cut an object out.
@@ -79,10 +83,13 @@ class MobileSamPrompt:
         return np.asarray(cv2.resize(logits, hints.sure.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0)
 
     def _embed(self, image: np.ndarray) -> Embedding:
-        if self._last is None or not np.array_equal(self._last[0], image):
-            embedding = self._network.embed(torch.from_numpy(image).permute(2, 0, 1).float().div(255))
-            self._last = image.copy(), embedding
-        return self._last[1]
+        key = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+        if key not in self._remembered:
+            self._remembered[key] = self._network.embed(torch.from_numpy(image).permute(2, 0, 1).float().div(255))
+            if len(self._remembered) > _IMAGES:
+                self._remembered.popitem(last=False)
+        self._remembered.move_to_end(key)
+        return self._remembered[key]
 
 
 def hint_points(hints: Hints) -> tuple[np.ndarray, np.ndarray]:
