@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vos_kd import held_out
 from vos_kd import train as train_module
 from vos_kd.checkpoint import load_model
 from vos_kd.errors import InputError
@@ -193,6 +194,19 @@ def test_steps_that_are_not_finite_are_skipped_counted_and_abort(
     assert all(torch.isfinite(value).all() for value in load_checkpoint_state(run).values())
     images = torch.load(run / "bad_batch.pt", weights_only=True)[0]
     assert images.dtype == torch.uint8
+
+
+def test_the_held_out_figure_of_a_run_can_be_repeated(
+    whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = [path for path in export(whole_run, "student", tmp_path, "rendered shapes") if path.suffix != ".md"]
+    settings = [part for text in SMALL for part in ("--set", text)]
+    assert held_out.main([str(weights[0]), "--recipe", "smoke", *settings]) == 0
+    told = float(capsys.readouterr().out.split(": J ")[1].split()[0])
+    last = json.loads((whole_run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert told == pytest.approx(last["validation/student_j"], abs=0.01)  # exported in half precision
+    assert held_out.main(["stcn_r50", "--recipe", "smoke"]) == 2
+    assert "no weights are bundled for 'stcn_r50'" in caplog.text
 
 
 def test_exported_weights_load_and_carry_no_train_time_part(whole_run: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -27,16 +27,21 @@ def validate(
     task: OnlineDistillation, ema: Ema, batches: Sequence[ClipBatch], accelerator: Accelerator
 ) -> dict[str, float]:
     """Mean J over objects and frames of the held-out clips: `validation/student_j`, `validation/teacher_j`."""
-    out = {}
-    for name, network in _averaged(task, ema):
-        scores = []
-        for batch in batches:
-            clip = batch.to(accelerator.device)
-            with accelerator.autocast():
-                labels = _predict(network, clip)
-            scores.append(jaccard(labels, clip))
-        out[f"validation/{name}_j"] = float(torch.cat(scores).mean())
-    return out
+    return {
+        f"validation/{name}_j": mean_jaccard(network, batches, accelerator) for name, network in _averaged(task, ema)
+    }
+
+
+@torch.no_grad()
+def mean_jaccard(network: STM, batches: Iterable[ClipBatch], accelerator: Accelerator) -> float:
+    """Mean J of one network, in evaluation mode and on the accelerator's device, over objects and frames; 0-1."""
+    scores = []
+    for batch in batches:
+        clip = batch.to(accelerator.device)
+        with accelerator.autocast():
+            labels = _predict(network, clip)
+        scores.append(jaccard(labels, clip))
+    return float(torch.cat(scores).mean())
 
 
 @torch.no_grad()
