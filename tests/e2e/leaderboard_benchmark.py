@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import runpy
-import shutil
 import statistics
 import subprocess
 import sys
@@ -51,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             url = next(line.strip() for line in app.stdout if line.startswith("http"))
             try:
                 with sync_playwright() as playwright:
-                    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=shared["FLAGS"])
+                    browser = playwright.chromium.launch(executable_path=shared["chromium"](), args=shared["FLAGS"])
                     paints, filters = measure(browser.new_page(), url, arguments.rounds)
                     browser.close()
             finally:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -32,7 +32,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as app.py has it
 
 HEIGHT, WIDTH = 480, 854
 PATIENCE = 300_000
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 # The page with short memories, so that one need not wait for an hour to see what is left.
 APP = """
@@ -179,12 +178,13 @@ def measure_browser(folder: Path, frames: int) -> Iterator[str]:
     """What a person waits for."""
     from playwright.sync_api import sync_playwright
 
+    shared = runpy.run_path(str(Path(__file__).with_name("conftest.py")))
     mask = write_clip(folder / "clip.mp4", frames, HEIGHT, WIDTH)
     rows, columns = np.nonzero(mask)
     began = time.perf_counter()
     with serving(folder) as (url, _, _), sync_playwright() as playwright:
         yield f"start to the first line said  {time.perf_counter() - began:6.2f} s"
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=shared["chromium"](), args=shared["FLAGS"])
         for visit in ("first", "second"):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(PATIENCE)
