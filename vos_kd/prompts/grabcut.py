@@ -65,7 +65,7 @@ def grabcut(image: np.ndarray, hints: Hints) -> np.ndarray:
 
 
 def _cut_from_seeds(part: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Cut out what holds together with the sure pixels; bool, as large as `part`.
+    """Cut out what the sure pixels belong to; bool, as large as `part`.
 
     A cut needs an idea of the object's colours to begin with. Here it begins with what is joined to the seeds and looks
     like them, the nearer the sooner; the threshold is Otsu's.
@@ -73,8 +73,7 @@ def _cut_from_seeds(part: np.ndarray, sure: np.ndarray) -> np.ndarray:
     trimap = np.full(sure.shape, cv2.GC_PR_BGD, np.uint8)
     trimap[_alike(part, sure == FOREGROUND)] = cv2.GC_PR_FGD
     trimap[[0, -1]] = trimap[:, [0, -1]] = cv2.GC_BGD
-    found = _cut(part, _with_sure(trimap, sure))
-    return _joined(found | (sure == FOREGROUND), sure == FOREGROUND)
+    return _cut(part, _with_sure(trimap, sure))
 
 
 def _alike(part: np.ndarray, seeds: np.ndarray) -> np.ndarray:
@@ -92,13 +91,9 @@ def _alike(part: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     far = cv2.distanceTransform((~seeds).astype(np.uint8), cv2.DIST_L2, 5) * scale
     cost = np.clip(2 * (unlike + _FAR * far), 0, 255).astype(np.uint8)
     most, _ = cv2.threshold(cost, 0, 255, cv2.THRESH_OTSU)
-    return _joined((cost <= most) | around, seeds)
-
-
-def _joined(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """The connected parts of a mask that hold a seed; bool."""
-    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
-    return np.isin(parts, np.unique(parts[seeds & mask])) & mask
+    likely = (cost <= most) | around
+    _, parts = cv2.connectedComponents(likely.astype(np.uint8))
+    return np.isin(parts, np.unique(parts[seeds])) & likely
 
 
 def _guess_box(hints: Hints) -> Bounds:
