@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as app.py has it
 
 HEIGHT, WIDTH = 480, 854
 PATIENCE = 300_000
+SWEEP = 1300.0  # Gradio deletes what is old every 600 s
 
 # The page with short memories, so that one need not wait for an hour to see what is left.
 APP = """
@@ -254,11 +255,18 @@ def measure_visitors(folder: Path, visitors: int, rounds: int) -> Iterator[str]:
             busy = process.memory_info().rss / 2**20
             took = f"all done in {time.perf_counter() - began:.0f} s, the first after {min(waits):.0f} s"
             yield f"round {turn + 1}: {visitors} at once, {took}; {busy:.0f} MiB"
-        time.sleep(100)
+        began = time.perf_counter()
+        while (files := _files(sessions, folder / "uploads")) and time.perf_counter() - began < SWEEP:
+            time.sleep(5)
+        took = time.perf_counter() - began
         left = process.memory_info().rss / 2**20
-        files = [path for root in (sessions, folder / "uploads") for path in root.rglob("*") if path.is_file()]
         yield f"at the end    {left:7.0f} MiB ({left / start - 1:+.1%}), {process.num_threads()} threads"
-        yield f"files left: {len(files)}, folders of visitors: {len(list(sessions.iterdir()))}"
+        yield f"after {took:.0f} s files left: {files}, folders of visitors: {len(list(sessions.iterdir()))}"
+
+
+def _files(*roots: Path) -> int:
+    """How many files there are below."""
+    return sum(path.is_file() for root in roots for path in root.rglob("*"))
 
 
 if __name__ == "__main__":
