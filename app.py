@@ -14,10 +14,8 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Read when gradio and torch are imported. Nothing leaves this machine; and threads of torch that wait by spinning take
-# the cores from the encoders.
+# Read when gradio is imported: nothing leaves this machine.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import gradio as gr
 
@@ -34,6 +32,7 @@ from vos_kd.demo.running import Plan, Report, SegmenterFactory, follow
 from vos_kd.demo.tab import TAB as COMPARE
 from vos_kd.demo.tab import build_tab as build_compare
 from vos_kd.errors import InputError
+from vos_kd.process import prepare_process
 from vos_kd.prompts import Segmenter
 from vos_kd.prompts.grabcut import grabcut
 
@@ -50,6 +49,7 @@ def make_desk(limits: Limits | None = None, segmenters: SegmenterFactory | None 
         limits: of visitors.
         segmenters: makes a model's segmenter; by default of the bundled weights.
     """
+    prepare_process()
     shelf = Shelf(count_gmacs)
     make_segmenter = segmenters or shelf.segmenter
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import cv2
 
+import vos_kd
 from evaluation.errors import ProtocolError
 
 J = TypeVar("J")
@@ -127,5 +128,6 @@ def _run_in_processes(work: Callable[[J], R], jobs: Sequence[J], workers: int) -
 
 def prepare_worker() -> None:
     """Of a new process."""
+    vos_kd.prepare_process()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word; the main process says what there is
     cv2.setNumThreads(1)  # it has its share of the cores; threads would fight over it

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import torch
 
+import vos_kd
 from evaluation.model_source import ModelSource
 from evaluation.models import open_model
 from evaluation.moving_picture import moving_picture
@@ -29,7 +30,7 @@ def peak_memory_mib(source: ModelSource, *, height: int, width: int, objects: in
         frames: enough of them to fill the memory bank.
     """
     # Spawned: a fork would begin with the memory of this process.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), vos_kd.prepare_process) as pool:
         return pool.submit(_measure, source, height, width, objects, frames).result()
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vos_kd.inference import VideoSegmenter
     from vos_kd.model import Model
     from vos_kd.modeling.registry import build_model, list_models
+    from vos_kd.process import prepare_process
     from vos_kd.runtime import environment, pick_device, pick_dtype
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_model",
     "pick_device",
     "pick_dtype",
+    "prepare_process",
     "read_config",
     "read_mask",
     "write_mask",
@@ -48,6 +50,7 @@ _HOMES = {
     "load_model": "vos_kd.checkpoint",
     "pick_device": "vos_kd.runtime",
     "pick_dtype": "vos_kd.runtime",
+    "prepare_process": "vos_kd.process",
     "read_config": "vos_kd.checkpoint",
     "read_mask": "vos_kd.data.masks",
     "write_mask": "vos_kd.data.masks",

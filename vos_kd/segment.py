@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from vos_kd.arguments import whole
 from vos_kd.artefact import BACKENDS
 from vos_kd.errors import InputError
+from vos_kd.process import prepare_process
 
 if TYPE_CHECKING:
     from vos_kd.segment_request import Request
@@ -43,9 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(argv)
         logging.basicConfig(level=logging.WARNING, format=f"{PROG}: %(message)s", stream=sys.stderr)
         masks = _masks(args)
-        # Threads of the network that wait by spinning take the cores from the encoders, or from whatever else runs,
-        # and the network waits for those: seen at 1.6 s a frame for 0.13 s. Read once, when torch is imported.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        prepare_process()
         # Here, as torch takes seconds to import, and --help and slips of the pen shall not wait for it.
         from vos_kd.segment_run import run
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from vos_kd.demo.progress import Progress
 from vos_kd.errors import InputError
+from vos_kd.process import give_memory_back
 
 logger = logging.getLogger(__name__)
 
@@ -105,4 +106,7 @@ class Engine:
             finally:
                 with self._changed:
                     self._current = None
+                    is_idle = not self._waiting
                 job.done.set()
+            if is_idle:
+                give_memory_back()
