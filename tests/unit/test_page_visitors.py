@@ -166,7 +166,7 @@ def test_a_page_that_is_gone_stops_its_run(
     assert desk.sessions.get(visitor.key).run.job.is_stopped
 
 
-def test_a_run_keeps_its_folder_until_it_is_over(
+def test_who_waits_for_a_run_is_there_and_has_time_to_look_at_it(
     make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
 ) -> None:
     gate = Gate()
@@ -177,11 +177,15 @@ def test_a_run_keeps_its_folder_until_it_is_over(
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(visitor.run)
         assert gate.entered.wait(10)
-        desk.sessions._clock = lambda: time.monotonic() + 60 * desk.limits.idle_minutes + 1
+        idle = 60 * desk.limits.idle_minutes + 1
+        desk.sessions._clock = lambda: time.monotonic() + idle
         desk.sessions.sweep()  # an hour in line, and no question meanwhile
         assert files_below(folder)
         gate.opened.set()
         assert result.result(20)["phase"] == "done"
+    desk.sessions.sweep()
+    assert files_below(folder)
+    desk.sessions._clock = lambda: time.monotonic() + 2 * idle
     desk.sessions.sweep()
     assert not folder.exists()
 

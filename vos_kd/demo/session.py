@@ -54,8 +54,8 @@ class Session:
 class Sessions:
     """All visitors, by the key that gradio has for each page.
 
-    A session ends some minutes after its page was closed, or after an hour without a sign of life, unless its run still
-    waits or goes on.
+    A session ends some minutes after its page was closed, or after an hour without a sign of life; a run that waits or
+    goes on is one.
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,9 +106,12 @@ class Sessions:
             over = {key: self._sessions[key] for key, end in self._ends.items() if end <= now}
             gone = []
             for key, session in over.items():
-                if session.run is None or session.run.job.done.is_set():
+                job = session.run.job if session.run is not None else None
+                if job is None or job.done.is_set():
                     gone.append(self._sessions.pop(key))
                     del self._ends[key]
+                elif not job.is_stopped:  # whoever waits is there, and wants to see what he waits for
+                    self._ends[key] = now + 60 * self._limits.idle_minutes
         for session in gone:
             with session.lock:
                 session.forget_clip()
