@@ -13,11 +13,12 @@ import sys
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from vos_kd.arguments import whole
 from vos_kd.checkpoint import fill, find_weights, read_weights
 from vos_kd.errors import InputError
 from vos_kd.modeling.stm import STM
 from vos_kd.recipes import get_recipe
-from vos_kd.training.feeds import validation_batches
+from vos_kd.training.feeds import VALIDATION_FRAMES, validation_batches
 from vos_kd.training.validation import mean_jaccard
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,11 @@ def main(argv: list[str] | None = None) -> int:
         recipe = get_recipe(args.recipe, args.set)
         networks = {source: _network(source) for source in args.models.split(",")}
         accelerator = Accelerator(mixed_precision=recipe.precision)
-        batches = validation_batches(recipe)
+        batches = validation_batches(recipe, args.frames)
         for source, network in networks.items():
             j = mean_jaccard(network.to(accelerator.device), tqdm(batches, desc=source, leave=False), accelerator)
-            sys.stdout.write(f"{source}: J {j:.4f} on {recipe.validation_clips} held-out clips\n")
+            clips = f"{recipe.validation_clips} held-out clips of {args.frames} frames"
+            sys.stdout.write(f"{source}: J {j:.4f} on {clips}\n")
     except InputError as error:
         log.error("vos_kd.held_out: error: %s", error)
         return 2
@@ -59,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", metavar="A,B", help="bundled names, weight files, or hub repositories")
     parser.add_argument("--recipe", default="cpu", help="whose data settings hold; default cpu")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one; repeatable")
+    parser.add_argument(
+        "--frames", type=whole(2), default=VALIDATION_FRAMES, help="of a clip; default %(default)s, as in training"
+    )
     return parser
 
 

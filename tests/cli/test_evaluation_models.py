@@ -90,6 +90,8 @@ def test_the_student_costs_at_most_a_thirtieth_of_it() -> None:
     assert student.memory_frames == stcn.memory_frames == 6
     assert student.gflops <= stcn.gflops / 30
     assert student.memory_interval == 1  # it needs a value for every frame, and that is counted
+    assert stcn.memory_interval == 5
+    assert measure_complexity("teacher").memory_interval == 1  # it has the frame before in memory
     assert student.params <= 1_350_000
 
 

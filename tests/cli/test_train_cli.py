@@ -205,6 +205,10 @@ def test_the_held_out_figure_of_a_run_can_be_repeated(
     told = float(capsys.readouterr().out.split(": J ")[1].split()[0])
     last = json.loads((whole_run / "metrics.jsonl").read_text().splitlines()[-1])
     assert told == pytest.approx(last["validation/student_j"], abs=0.01)  # exported in half precision
+    assert held_out.main([str(weights[0]), "--recipe", "smoke", *settings, "--frames", "9"]) == 0
+    out = capsys.readouterr().out
+    assert "held-out clips of 9 frames" in out
+    assert float(out.split(": J ")[1].split()[0]) != told  # other clips
     assert held_out.main(["stcn_r50", "--recipe", "smoke"]) == 2
     assert "no weights are bundled for 'stcn_r50'" in caplog.text
 

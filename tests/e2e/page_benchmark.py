@@ -242,7 +242,7 @@ def measure_visitors(folder: Path, visitors: int, rounds: int) -> Iterator[str]:
         client.close()
         return time.perf_counter() - began
 
-    with serving(folder, grace_minutes=0.1, idle_minutes=0.5) as (url, sessions, pid):
+    with serving(folder, grace_minutes=0.1, idle_minutes=3.0) as (url, sessions, pid):
         process = psutil.Process(pid)
         call(url, 0)  # the models are loaded
         start = process.memory_info().rss / 2**20

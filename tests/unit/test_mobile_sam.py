@@ -93,6 +93,25 @@ def test_answers_have_the_images_shape_at_a_quarter_of_the_networks_size(network
     assert not torch.allclose(other.logits, alone.logits, atol=1e-4)
 
 
+def test_an_image_lies_at_the_top_left_of_the_canvas(network: MobileSam, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    nothing = torch.zeros(1, network.backbone.channels[2], 64, 64)
+    monkeypatch.setattr(network.backbone, "forward", lambda image: seen.append(image) or (None, None, nothing))
+    network.embed(torch.ones(3, 60, 100))
+    [canvas] = seen
+    inside = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    inside[:614] = True  # 60 / 100 of it, over its whole width
+    assert torch.equal((canvas[0] == 1).all(0), inside)
+    assert canvas[0, :, ~inside].T.unique(dim=0).tolist() == [pytest.approx(network.backbone.image_mean)]
+
+
+def test_a_point_and_the_cell_it_lies_in_have_one_position(network: MobileSam) -> None:
+    x, y = 37, 5
+    point = torch.tensor([(x + 0.5) / 64, (y + 0.5) / 64])
+    expected = network.prompt_encoder.shared_embedding(point[None, None])[0, 0]
+    assert torch.allclose(network._positions()[0, :, y, x], expected, atol=1e-3)  # its neighbours differ by far more
+
+
 def test_prompts_are_told_in_network_pixels(network: MobileSam, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {}
     encode = network.prompt_encoder.forward
@@ -133,6 +152,20 @@ def test_an_image_is_encoded_once_whatever_is_asked(network: MobileSam, monkeypa
     assert not segment(image, only_background).any()
 
 
+def test_of_several_readings_of_a_click_the_surest_is_taken() -> None:
+    class Unsure:
+        def embed(self, image: torch.Tensor) -> Embedding:
+            return Embedding(image, *image.shape[1:])
+
+        def ask(self, embedding: Embedding, **_: object) -> Proposals:
+            readings = logits(np.s_[0:10, 0:10], np.s_[0:20, 0:20], np.s_[0:30, 0:30]).mT.permute(1, 0, 2, 3)
+            return Proposals(readings, torch.tensor([[0.3, 0.9, 0.6]]))
+
+    segment = MobileSamPrompt(cast(Any, Unsure()))
+    mask = segment(np.zeros((50, 50, 3), np.uint8), Hints(np.zeros((50, 50), np.uint8), clicks=((3, 3, True),)))
+    assert mask.sum() == 20 * 20
+
+
 def test_clicks_stand_for_themselves_and_strokes_for_their_middle() -> None:
     sure = np.zeros((40, 60), np.uint8)
     sure[10:21, 5:16] = FOREGROUND
@@ -167,6 +200,8 @@ def test_proposals_are_taken_surest_first_and_none_twice() -> None:
     assert len(pseudo_labels.choose(Proposals(logits(*regions), scores), most=1)) == 1
     unsure = Proposals(logits(*regions[:3]), torch.full((3, 1), 0.5))
     assert pseudo_labels.choose(unsure, most=3) == []
+    at_the_border = Proposals(logits(np.s_[0:14, 0:50], np.s_[0:14, 10:30]), torch.tensor([[0.99], [0.9]]))
+    assert [int((c > 0).sum()) for c in pseudo_labels.choose(at_the_border, most=3)] == [14 * 20]  # no sky
     wavering = logits(regions[0])
     wavering[0, 0, 20:24, 5:20] = -0.5  # a lower threshold takes a quarter more
     assert pseudo_labels.choose(Proposals(wavering, torch.tensor([[0.99]])), most=3) == []

@@ -225,6 +225,15 @@ def test_a_click_finds_it_too_and_a_second_takes_its_surroundings_off(disk: tupl
     assert iou(render(image, clicks) == 1, where) > 0.85
 
 
+def test_one_click_finds_what_its_surroundings_are_not_like() -> None:
+    rng = np.random.default_rng(3)
+    tiles = rng.integers(30, 226, (HEIGHT // 8, WIDTH // 8, 3)).repeat(8, 0).repeat(8, 1)
+    where = cv2.circle(np.zeros((HEIGHT, WIDTH), np.uint8), (60, 40), 14, 1, -1) > 0
+    image = np.where(where[..., None], (200, 40, 40), tiles) + rng.normal(0, 8, (HEIGHT, WIDTH, 3))
+    mask = render(image.clip(0, 255).astype(np.uint8), [Click(1, 0, 60, 40, True)])
+    assert iou(mask == 1, where) > 0.9
+
+
 def test_a_box_around_nothing_but_one_colour_still_says_something() -> None:
     image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     mask = render(image, [Box(1, 0, 30, 20, 70, 60)])

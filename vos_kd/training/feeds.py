@@ -47,9 +47,9 @@ def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator
     return (concatenate([a, b.to(accelerator.device)]) for a, b in zip(rendered, recorded, strict=True))
 
 
-def validation_batches(recipe: Recipe) -> list[ClipBatch]:
-    """The same held-out clips at every validation of every run with this data."""
-    data = replace(recipe.data, frames=VALIDATION_FRAMES)
+def validation_batches(recipe: Recipe, frames: int = VALIDATION_FRAMES) -> list[ClipBatch]:
+    """The same held-out clips, of so many frames, at every validation of every run with this data."""
+    data = replace(recipe.data, frames=frames)
     source = build_source(data, "validation")
     stream = BatchStream(source, partial(collate, max_objects=data.max_objects), data.batch_size, VALIDATION_SEED)
     return [stream.batch(n) for n in range(-(-recipe.validation_clips // data.batch_size))]
