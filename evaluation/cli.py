@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "masks of models for a data set",
     "score": "J&F of masks in a folder or a zip",
     "speed": "latency and frames a second",
+    "budget": "where the time of a frame goes",
     "complexity": "parameters and FLOPs",
     "pack": "masks to a zip for the server of DAVIS or YouTube-VOS",
     "benchmark": "how fast and how equal scoring is, beside vos-benchmark",

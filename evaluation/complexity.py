@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -126,9 +127,38 @@ def count(
         memory_frames: frames in memory when the query reads it.
     """
     network = build_model(config)
-    params = count_parameters(network)
-    network.to("meta")
     needs_every_value = network.uses_prior or config.memory.keep_previous
+    # As if all positions were read, top-k or not: that is how the yardstick is counted.
+    calls = frame_calls(config, height=height, width=width, objects=objects, memory_frames=memory_frames, top_k=None)
+    return Complexity(
+        model=name or config.name,
+        params=count_parameters(network),
+        height=height,
+        width=width,
+        objects=objects,
+        memory_frames=memory_frames,
+        memory_interval=1 if needs_every_value else config.memory.memory_interval,
+        key=_gflops(calls.key),
+        read=_gflops(calls.read),
+        decode=_gflops(calls.decode),
+        value=_gflops(calls.value),
+    )
+
+
+class FrameCalls(NamedTuple):
+    """What a network does for a frame, as calls without arguments on shapes without numbers (torch's `meta` device)."""
+
+    key: Callable[[], object]
+    read: Callable[[], object]
+    decode: Callable[[], object]
+    value: Callable[[], object]
+
+
+def frame_calls(
+    config: ModelConfig, *, height: int, width: int, objects: int, memory_frames: int, top_k: int | None
+) -> FrameCalls:
+    """The calls of a model; see `count` for the arguments, `vos_kd.modeling.memory.affinity` for `top_k`."""
+    network = build_model(config).to("meta")
     h, w = height // STRIDE, width // STRIDE
     zeros = functools.partial(torch.zeros, device="meta")
     image = zeros(1, 3, height, width)
@@ -139,19 +169,11 @@ def count(
     readout = zeros(1, objects, network.value_dim, h, w)
     with torch.inference_mode():
         features = network.encode_key(image)
-    return Complexity(
-        model=name or config.name,
-        params=params,
-        height=height,
-        width=width,
-        objects=objects,
-        memory_frames=memory_frames,
-        memory_interval=1 if needs_every_value else config.memory.memory_interval,
-        key=_gflops(lambda: network.encode_key(image)),
-        # As if all positions were read, top-k or not: that is how the yardstick is counted.
-        read=_gflops(lambda: read_memory(prepare_keys(key), values, query)),
-        decode=_gflops(lambda: network.segment(features, readout, ObjectPrior(readout, masks))),
-        value=_gflops(lambda: network.encode_value(image, features, masks)),
+    return FrameCalls(
+        key=lambda: network.encode_key(image),
+        read=lambda: read_memory(prepare_keys(key), values, query, top_k),
+        decode=lambda: network.segment(features, readout, ObjectPrior(readout, masks)),
+        value=lambda: network.encode_value(image, features, masks),
     )
 
 

@@ -10,11 +10,9 @@ import torch
 from evaluation.complexity import count
 from evaluation.model_source import ModelSource
 from evaluation.models import LoadedModel, open_model
+from evaluation.options import SIZE
 from evaluation.peak_memory import peak_memory_mib
 from evaluation.throughput import endurance, interleaved
-
-SIZE = (480, 854)
-"""Of DAVIS at 480p."""
 
 
 def measure_speed(

@@ -13,6 +13,8 @@ from evaluation.protocols import CONVENTIONS, Protocol
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_parser` of a command is given; generic in argparse's stub only, so in quotes."""
+SIZE = (480, 854)
+"""Height and width of the frames that speed is measured with: DAVIS at 480p."""
 MOST_OBJECTS = 20
 """Of a speed curve."""
 
@@ -98,6 +100,11 @@ def add_speed_options(parser: argparse.ArgumentParser, *, objects: list[int], en
     )
 
 
+def add_size_option(parser: argparse.ArgumentParser) -> None:
+    """Add how large the frames are that speed is measured with."""
+    parser.add_argument("--size", type=_size, default=SIZE, metavar="HxW", help="of the frames (default: 480x854)")
+
+
 def add_protocol_options(parser: argparse.ArgumentParser) -> None:
     """Add what chooses how frames and objects count."""
     add = parser.add_argument
@@ -157,3 +164,10 @@ def numbers(text: str) -> list[int]:
     if max(found) > MOST_OBJECTS:
         raise argparse.ArgumentTypeError(f"{max(found)} objects were asked for; expected at most {MOST_OBJECTS}")
     return found
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, cross, width = text.partition("x")
+    if not cross:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x854, not {text!r}")
+    return positive(height), positive(width)

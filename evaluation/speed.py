@@ -11,10 +11,10 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation import provenance
-from evaluation.measure import SIZE, measure_cost, measure_speed
+from evaluation.measure import measure_cost, measure_speed
 from evaluation.model_source import ModelSource, require_distinct
 from evaluation.models import open_model
-from evaluation.options import Subparsers, add_model_options, add_speed_options, model_sources, positive
+from evaluation.options import SIZE, Subparsers, add_model_options, add_size_option, add_speed_options, model_sources
 from evaluation.whole_files import write_text
 
 SCHEMA_VERSION = 1
@@ -27,7 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_model_options(parser, default=["student", "stcn_r50"])
     add_speed_options(parser, objects=[1], endurance=0)
     add = parser.add_argument
-    add("--size", type=_size, default=SIZE, metavar="HxW", help="of the frames (default: 480x854)")
+    add_size_option(parser)
     add("--output", type=Path, metavar="FILE.json", help="where to write the figures")
     parser.set_defaults(run=run)
 
@@ -109,10 +109,3 @@ def _cell(latency: dict[str, float] | None) -> str:
     if latency is None:
         return f"{'not told':>8}"
     return f"{latency['median']:8.1f} ({latency['p5']:.1f}-{latency['p95']:.1f})"
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, cross, width = text.partition("x")
-    if not cross:
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x854, not {text!r}")
-    return positive(height), positive(width)

@@ -41,7 +41,7 @@ LIGHT_IMPORTS = {
 # What evaluation may import of vos_kd beyond its public names. Timing and counting the parts of a network needs the
 # interface that all networks share; nothing else does.
 NETWORK_INTERFACE = {"vos_kd.model", "vos_kd.modeling.network", "vos_kd.modeling.memory"}
-MEASURES_NETWORKS = {"evaluation/throughput.py", "evaluation/complexity.py"}
+MEASURES_NETWORKS = {"evaluation/throughput.py", "evaluation/complexity.py", "evaluation/budget.py"}
 
 
 def source_files(*folders: str) -> list[Path]:
