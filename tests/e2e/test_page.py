@@ -412,6 +412,12 @@ def test_a_permalink_brings_back_example_models_and_view(browser: Browser, addre
         assert "example=twins&model=teacher&against=student" in page.url
 
 
+def test_a_permalink_to_no_example_says_which_there_are(browser: Browser, address: str) -> None:
+    with visit(browser, address, "?example=unicorn") as page:
+        expect(page.get_by_text("there is no example 'unicorn'; there are ")).to_be_visible()
+        expect(page.get_by_text("Drop a video here")).to_be_visible()
+
+
 def luminance(colour: str) -> float:
     red, green, blue = (int(value) / 255 for value in re.findall(r"\d+", colour)[:3])
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (red, green, blue)]

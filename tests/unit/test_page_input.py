@@ -17,6 +17,7 @@ import pytest
 
 from vos_kd.data.masks import encode_mask, read_mask
 from vos_kd.errors import InputError
+from vos_kd.examples import FRAMES, HEIGHT, WIDTH
 from vos_kd.video_io import open_clip
 
 TURNED_LEFT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
@@ -299,6 +300,15 @@ def test_a_truth_that_fits_is_scored(marked: Any) -> None:
     result = marked.run()
     assert [model["j_mean"] for model in result["models"]] == [1.0, 1.0]
     assert result["models"][0]["j"] == [None, 1.0, 1.0, 1.0]  # the first was given
+
+
+def test_the_clip_of_an_example_can_be_taken_along(visitor: Any) -> None:
+    visitor.ask("example", name="fish")
+    result = visitor.run()
+    path = Path(visitor.ask("make", what="clip")["path"])
+    assert f" {path.name} --mask=" in result["command"]
+    with open_clip(path) as clip:
+        assert (clip.info.width, clip.info.height, clip.info.frame_count) == (WIDTH, HEIGHT, FRAMES)
 
 
 SCRIPT = "<img src=x onerror=alert(1)>"

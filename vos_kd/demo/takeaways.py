@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from vos_kd.data.masks import read_mask
 from vos_kd.demo.pictures import shrink
 from vos_kd.demo.running import Plan
 from vos_kd.errors import InputError
+from vos_kd.files import atomic_path
 from vos_kd.overlay import side_by_side
 from vos_kd.prompts import PromptHistory
 from vos_kd.segment_request import Request
@@ -70,6 +72,7 @@ def make(plan: Plan, what: object, model: object, history: PromptHistory, facts:
         InputError: there is no such file, or it cannot be made.
     """
     of_run: dict[str, tuple[str, Callable[[Path], None]]] = {
+        "clip": (f"{plan.clip.stem}{plan.clip.path.suffix}", lambda path: _clip(path, plan)),
         "masks": (f"{plan.clip.stem}-masks.zip", lambda path: _masks(path, plan, history, facts)),
         "both": (f"{plan.clip.stem}-side-by-side.mp4", lambda path: _both(path, plan)),
         "difference": (f"{plan.clip.stem}-difference.mp4", lambda path: _difference(path, plan)),
@@ -114,6 +117,11 @@ def _request(plan: Plan, facts: Facts) -> Request:
 def _results(plan: Plan) -> list[Results]:
     found = [Results(model, plan.annotations(model)) for model in plan.models]
     return [one for one in found if any(one.annotations.glob("*.png"))]
+
+
+def _clip(path: Path, plan: Plan) -> None:
+    with atomic_path(path) as partial:
+        shutil.copyfile(plan.clip.path, partial)
 
 
 def _masks(path: Path, plan: Plan, history: PromptHistory, facts: Facts) -> None:

@@ -175,7 +175,7 @@ document.addEventListener("vk-live", ({ detail: told }) => {
     show("mark");
   } else if (told.phase === "done" && told.models[0]?.video) {
     app.isRunning = false;
-    result.show(told, app.hello.models);
+    result.show(told, app.hello.models, app.example !== null);
     show("result");
     if (app.wanted) { player.setMode(app.wanted.mode); app.wanted = null; }
   } else {
@@ -219,7 +219,7 @@ function fromAddress() {
   if (names.includes(address.get("model"))) panel.pickModels(address.get("model"), address.get("against") ?? undefined);
   if (["side", "wipe", "heat"].includes(address.get("view"))) app.wanted = { mode: address.get("view") };
   const example = address.get("example");
-  if (app.hello.examples.some((one) => one.name === example)) openExample(example);
+  if (example) openExample(example);
 }
 
 function remember(index, mode) {

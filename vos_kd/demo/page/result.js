@@ -21,7 +21,7 @@ function makeResult({ player, onCorrect, onAgain }) {
       h("section.sheet.wide", h("h3", "Reproduce"), reproduce)));
   let told = null;
 
-  function show(result, models) {
+  function show(result, models, isExample) {
     told = result;
     player.show(result, () => desk.ask("make", { what: "difference" }));
     headline.replaceChildren(...sentence(result));
@@ -37,7 +37,7 @@ function makeResult({ player, onCorrect, onAgain }) {
     const high = (rest[Math.floor(0.99 * rest.length)] ?? 1) * 1.25;
     latency.show({ lines: result.models.map((one, place) => ({ name: `${one.label}, median ${milliseconds(one.speed.step.median)}`, colour: colour(place), values: one.latency })), low: 0, high, given: [], tell: milliseconds }, result.start, result.frames);
     showSpeed(result, models);
-    showDownloads(result);
+    showDownloads(result, isExample);
     reproduce.replaceChildren(
       h("div", h("p.fine", "On the command line, in the unpacked masks.zip with the clip beside it"), code("command", result.command)),
       h("div", h("p.fine", "From Python with gradio_client, on this server"), code("snippet", result.snippet)));
@@ -87,13 +87,13 @@ function makeResult({ player, onCorrect, onAgain }) {
       h("p.fine", `${facts.device ?? ""}, ${count(facts.threads ?? 1, "thread")}, ${facts.dtype ?? ""}; segmented at ${result.segmented.join("×")}, ${count(result.objects, "object")}. Times are medians (p95) without the first frame. Models ran one after the other.`));
   }
 
-  function showDownloads(result) {
+  function showDownloads(result, isExample) {
     const item = (label, hint, what, model) => h("button.quiet.download", { type: "button", dataset: { what, model: model ?? "" }, onclick: (event) => fetchFile(event.currentTarget, what, model) }, h("b", label), h("span", hint));
     const group = (name, place, ...items) => h("div.download-group", h("span.key", { style: `--c:var(${place === null ? "--soft" : colour(place)})` }, name), h("div", items));
     const both = result.models.length > 1;
     downloads.replaceChildren(
       group(both ? "both" : "all", null, item("Masks", "zip: palette PNGs, COCO-RLE, manifest, prompts", "masks"),
-        both && item("Side by side", "mp4", "both"), both && item("Difference", "mp4", "difference")),
+        isExample && item("Clip", "mp4, as it was run", "clip"), both && item("Side by side", "mp4", "both"), both && item("Difference", "mp4", "difference")),
       ...result.models.map((one, place) => group(one.label, place,
         h("a.quiet.download", { href: fileAddress(one.video), download: `${one.label}-overlay.mp4`, dataset: { what: "overlay", model: one.label } }, h("b", "Overlay"), h("span", "mp4")),
         item("Cut-out", "transparent WebM", "webm", one.label), item("Cut-out frames", "zip of RGBA PNGs", "rgba", one.label))));
