@@ -25,6 +25,7 @@ COMMANDS = {
     "speed": "latency and frames a second",
     "budget": "where the time of a frame goes",
     "complexity": "parameters and FLOPs",
+    "sheet": "the worst sequences as a picture",
     "pack": "masks to a zip for the server of DAVIS or YouTube-VOS",
     "benchmark": "how fast and how equal scoring is, beside vos-benchmark",
     "hub": "a record as a model card's model-index and .eval_results",

@@ -54,7 +54,7 @@ def predict_sequence(
     seconds = 0.0
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as taker:
         taken: deque[Future[object]] = deque()
-        for frame, image in zip(sequence.frames, _ahead(reader, _reader(sequence), sequence.frames), strict=True):
+        for frame, image in zip(sequence.frames, _ahead(reader, frame_reader(sequence), sequence.frames), strict=True):
             given = [object_id for object_id, first in sequence.first_frames.items() if first == frame]
             mask = _given_mask(sequence, frame, given, is_binary) if given else None
             began = time.perf_counter()
@@ -82,7 +82,8 @@ def _ahead(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable
         yield pending.popleft().result()
 
 
-def _reader(sequence: Sequence) -> Callable[[str], NDArray[np.uint8]]:
+def frame_reader(sequence: Sequence) -> Callable[[str], NDArray[np.uint8]]:
+    """A function from a frame's name to its image, RGB uint8 `[H, W, 3]`; it raises `ProtocolError` for a bad one."""
     paths = dict(zip(sequence.frames, sequence.frame_paths, strict=True))
 
     def read(frame: str) -> NDArray[np.uint8]:
