@@ -169,7 +169,7 @@ def _at_the_foot(rows: pd.DataFrame, x: Column, y: float, span: list[float]) -> 
         hovertext=[hover_text(row) for _, row in rows.iterrows()],
         hovertemplate="%{hovertext}<extra></extra>",
         name="No weights",
-        meta="points",
+        meta="foot",
     )
 
 

@@ -1,5 +1,7 @@
 // Plotly figures made in Python: given the page's colours, cut down to the rows that are shown, and made clickable.
 
+/** Pixels below which the names at a chart's foot would lie over each other; they are told when touched. */
+const NARROW = 560;
 const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
 
 /** Draw a figure into an element; `onPoint` gets the key of a point that is clicked. */
@@ -7,6 +9,8 @@ async function draw(app, element, figure, onPoint) {
   const Plotly = await app.source.plotly();
   if (!element.isConnected) return;
   const { data, layout } = themed(app, figure);
+  const foot = data.find((trace) => trace.meta === "foot");
+  if (foot && element.clientWidth < NARROW) foot.mode = "markers";
   await Plotly.react(element, data, layout, CONFIG);
   element._figure = figure;
   if (onPoint && !element._isBound) {

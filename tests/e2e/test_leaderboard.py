@@ -398,6 +398,11 @@ def test_it_fits_and_can_be_read(browser: Browser, address: str, scheme: Any, wi
     assert (surface - ink > 0.5) if scheme == "light" else (ink - surface > 0.5)
     font = page.evaluate("document.querySelector('.lb .plot.main')._fullLayout.font.color")
     assert font == ("#5c6878" if scheme == "light" else "#a3aebd")
+    run = next(text for text in page.locator('select[name="run"] option').all_inner_texts() if "2026-11-21" in text)
+    page.get_by_label("Speed measured on").select_option(label=run)
+    page.wait_for_function(f"{CHART}.data.some((trace) => trace.meta === 'foot')")
+    mode = page.evaluate(f"{CHART}.data.find((trace) => trace.meta === 'foot').mode")
+    assert mode == ("markers" if width < 560 else "markers+text"), "on a phone, names lie over each other"
     context.close()
 
 

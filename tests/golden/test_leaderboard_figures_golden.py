@@ -91,7 +91,7 @@ def test_trade_off_for_every_pair_of_axes(board: Board, x: str, y: str) -> None:
     column_x, column_y = COLUMNS[x], COLUMNS[y]
     drawn: dict[str, tuple[float, float]] = {}
     for trace in one.data:
-        if trace.meta == "points" and trace.name != "No weights":
+        if trace.meta == "points":
             drawn |= dict(zip(trace.customdata, zip(trace.x, trace.y, strict=True), strict=True))
     is_speed = column_x.group == "Speed"
     wanted = rows[rows[x].notna() & rows[y].notna() & ((rows["source"] != "published") | (not is_speed))]
