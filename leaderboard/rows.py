@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -116,9 +117,8 @@ def role_of(name: str, role: str | None = None) -> str:
     """What a model is on the board; known from its name where nothing says it."""
     if role in ROLES[:3]:
         return str(role)
-    return next(
-        (known for known in ("student", "teacher") if name == known or name.startswith(f"{known}_")), "baseline"
-    )
+    found = re.match(r"(student|teacher)([_.]|$)", name)  # student_small, student.onnx
+    return found[1] if found else "baseline"
 
 
 def _measured(entry_id: str, record: Record) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from evaluation import results
 from evaluation.results import ModelInfo, Protocol
 from leaderboard.benchmarks import benchmark_of
 from leaderboard.payload import make_payload
-from leaderboard.rows import NUMBERS, TEXTS, select
+from leaderboard.rows import NUMBERS, TEXTS, role_of, select
 from leaderboard.store import load_board
 
 made = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "leaderboard_factory.py")))
@@ -191,3 +191,19 @@ def test_names_stay_text(folder: Path) -> None:
     board = load_board(folder)
     assert name in set(board.frame["model"])
     assert set(board.frame["role"]) <= {"student", "teacher", "baseline", "published"}
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("student", "student"),
+        ("student_small", "student"),
+        ("student.onnx", "student"),
+        ("teacher_large", "teacher"),
+        ("students", "baseline"),
+        ("stcn_r50", "baseline"),
+    ],
+)
+def test_a_name_tells_the_role_where_nothing_else_does(name: str, role: str) -> None:
+    assert role_of(name) == role
+    assert role_of(name, "teacher") == "teacher"
