@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,13 +15,15 @@ from torch.utils.data import DataLoader
 from vos_kd.data.clips import ClipBatch, PhotoClips, collate, concatenate
 from vos_kd.data.davis import davis_sequences
 from vos_kd.data.device_photos import DeviceClips, DevicePhotos
-from vos_kd.data.photos import Part, open_photos
+from vos_kd.data.photos import VALIDATION_SHARE, Part, open_photos
 from vos_kd.data.real_clips import RealClips, VideoSequence
 from vos_kd.data.shapes import ShapeClips
 from vos_kd.data.streams import BatchStream, Mixture, Source
 from vos_kd.data.youtube_vos import youtube_vos_sequences
 from vos_kd.errors import InputError
 from vos_kd.recipes import DataConfig, Recipe
+
+log = logging.getLogger(__name__)
 
 VALIDATION_SEED = 20_000_000
 VALIDATION_FRAMES = 5
@@ -50,6 +53,11 @@ def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator
 def validation_batches(recipe: Recipe, frames: int = VALIDATION_FRAMES) -> list[ClipBatch]:
     """The same held-out clips, of so many frames, at every validation of every run with this data."""
     data = replace(recipe.data, frames=frames)
+    if _names_videos(data) and data.photos and _real_clips(data, "validation") is None:
+        log.warning(
+            "no real video of %d frames is held out (one name in %d is): validation is on clips from photos alone",
+            *(frames, VALIDATION_SHARE),
+        )
     source = build_source(data, "validation")
     stream = BatchStream(source, partial(collate, max_objects=data.max_objects), data.batch_size, VALIDATION_SEED)
     return [stream.batch(n) for n in range(-(-recipe.validation_clips // data.batch_size))]
@@ -66,6 +74,11 @@ def build_source(data: DataConfig, part: Part) -> Source:
         return ShapeClips(data.frames, size, data.max_objects)
     real = _real_clips(data, part)
     if not data.photos:
+        if real is None and _names_videos(data):
+            raise InputError(
+                f"no real video of {data.frames} frames is in the {part} part (one name in {VALIDATION_SHARE} is held "
+                "out for validation, by its hash); give more videos, or photos beside them."
+            )
         if real is None:
             raise InputError(
                 "the recipe names no data for training; give --set data.photos=FOLDER_OR_ZIP,... (images/ and masks/ "
@@ -80,6 +93,10 @@ def _photos(data: DataConfig, part: Part) -> Any:
     if not data.photos:
         raise InputError("the recipe names no photos; give --set data.photos=FOLDER_OR_ZIP,... (images/ and masks/).")
     return open_photos([Path(path) for path in data.photos], part)
+
+
+def _names_videos(data: DataConfig) -> bool:
+    return bool(data.davis or data.youtube_vos)
 
 
 def _real_clips(data: DataConfig, part: Part) -> RealClips | None:
