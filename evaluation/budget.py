@@ -32,7 +32,7 @@ from torch.utils.flop_counter import flop_registry
 from tqdm import tqdm
 
 import vos_kd
-from evaluation.complexity import FrameCalls, frame_calls
+from evaluation.complexity import frame_calls
 from evaluation.errors import ProtocolError
 from evaluation.model_source import ModelSource, require_distinct
 from evaluation.models import open_model
@@ -166,9 +166,8 @@ def _calls(config: vos_kd.ModelConfig, size: tuple[int, int]) -> dict[str, Calla
     height, width = (-(-side // STRIDE) * STRIDE for side in size)
     memory = config.memory
     frames = 1 + (memory.max_recent or 5)
-    calls: FrameCalls = frame_calls(
-        config, height=height, width=width, objects=1, memory_frames=frames, top_k=memory.top_k
-    )
+    network = vos_kd.build_model(config).to("meta")
+    calls = frame_calls(network, height=height, width=width, objects=1, memory_frames=frames, top_k=memory.top_k)
     return {"encode_key": calls.key, "read": calls.read, "segment": calls.decode, "encode_value": calls.value}
 
 
@@ -206,9 +205,6 @@ class _Timed:
         out = call(*args)
         self._spent[name] = self._spent.get(name, 0.0) + 1000 * (time.perf_counter() - began)
         return out
-
-    def __len__(self) -> int:
-        return len(cast(list[object], self._inner))
 
 
 def _prepare(is_plain: bool) -> None:

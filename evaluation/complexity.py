@@ -26,7 +26,7 @@ from evaluation.whole_files import write_text
 from vos_kd import ModelConfig, build_model, list_models, read_config
 from vos_kd.model import count_parameters
 from vos_kd.modeling.memory import prepare_keys, read_memory
-from vos_kd.modeling.network import STRIDE, ObjectPrior
+from vos_kd.modeling.network import STRIDE, ObjectPrior, STMNetwork
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -126,10 +126,10 @@ def count(
         objects: followed objects.
         memory_frames: frames in memory when the query reads it.
     """
-    network = build_model(config)
+    network = build_model(config).to("meta")
     needs_every_value = network.uses_prior or config.memory.keep_previous
     # As if all positions were read, top-k or not: that is how the yardstick is counted.
-    calls = frame_calls(config, height=height, width=width, objects=objects, memory_frames=memory_frames, top_k=None)
+    calls = frame_calls(network, height=height, width=width, objects=objects, memory_frames=memory_frames, top_k=None)
     return Complexity(
         model=name or config.name,
         params=count_parameters(network),
@@ -155,10 +155,9 @@ class FrameCalls(NamedTuple):
 
 
 def frame_calls(
-    config: ModelConfig, *, height: int, width: int, objects: int, memory_frames: int, top_k: int | None
+    network: STMNetwork, *, height: int, width: int, objects: int, memory_frames: int, top_k: int | None
 ) -> FrameCalls:
-    """The calls of a model; see `count` for the arguments, `vos_kd.modeling.memory.affinity` for `top_k`."""
-    network = build_model(config).to("meta")
+    """The calls of a network on the `meta` device; `count` has the arguments, `vos_kd.modeling.memory` `top_k`."""
     h, w = height // STRIDE, width // STRIDE
     zeros = functools.partial(torch.zeros, device="meta")
     image = zeros(1, 3, height, width)

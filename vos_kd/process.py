@@ -18,8 +18,8 @@ def prepare_process() -> None:
     network waits for those: seen at 1.6 s a frame for 0.13 s. The variable is read once, when torch is imported.
 
     glibc gives blocks above 32 MB back to the system when they are freed, and gets new ones, page by page, for the next
-    layer. A float32 feature at stride 2 of a 480p frame is that large: without the detour the student takes three
-    quarters of the time for a frame. One arena, because those of threads cannot hold such blocks.
+    layer. A float32 feature at stride 2 of a 480p frame is that large. One arena, because those of threads cannot hold
+    such blocks.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     mallopt = _libc("mallopt")

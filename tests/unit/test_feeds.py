@@ -54,14 +54,14 @@ def test_validation_says_when_no_video_is_held_out(
     with caplog.at_level(logging.WARNING):
         batches = validation_batches(recipe(photos=photos, davis=videos))
         assert [batch.images.shape for batch in batches] == [(2, 5, 3, 48, 48)] * 2
-        assert "no real video of 5 frames is held out" in caplog.text
+        assert "no real video of 5 frames is in the validation part" in caplog.text
         caplog.clear()
         add_video(videos, HELD_OUT)
         validation_batches(recipe(photos=photos, davis=videos))
         validation_batches(recipe(photos=photos))
         assert caplog.text == ""
         validation_batches(recipe(photos=photos, davis=videos), frames=FRAMES + 1)
-        assert "no real video of 7 frames is held out" in caplog.text
+        assert "no real video of 7 frames is in the validation part" in caplog.text
 
 
 def test_videos_alone_without_one_to_hold_out_are_told_so(tmp_path: Path) -> None:

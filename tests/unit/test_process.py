@@ -5,13 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import runpy
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from vos_kd import process
+import app
+from vos_kd import process, segment
+from vos_kd.demo.engine import Engine, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
@@ -87,3 +91,31 @@ def test_the_user_s_own_policy_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     process.prepare_process()
     assert os.environ["OMP_WAIT_POLICY"] == "active"
+
+
+class PreparedError(Exception):
+    """Raised in place of preparing: nothing else is to be run."""
+
+
+def refuse() -> None:
+    raise PreparedError
+
+
+def test_programs_prepare_their_process_before_they_load_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("vos_kd.segment.prepare_process", refuse)
+    with pytest.raises(PreparedError):
+        segment.main(["clip.mp4", "--mask", "first.png"])
+    monkeypatch.setattr("app.prepare_process", refuse)
+    with pytest.raises(PreparedError):
+        app.make_desk()
+    monkeypatch.setattr(process, "prepare_process", refuse)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--help"])
+    with pytest.raises(PreparedError):
+        runpy.run_path(str(ROOT / "evaluation" / "run.py"), run_name="__main__")
+
+
+def test_an_idle_engine_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back = threading.Event()
+    monkeypatch.setattr("vos_kd.demo.engine.give_memory_back", given_back.set)
+    assert Engine(1).submit(Job(lambda job: None)).done.wait(10)
+    assert given_back.wait(10)

@@ -53,11 +53,6 @@ def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator
 def validation_batches(recipe: Recipe, frames: int = VALIDATION_FRAMES) -> list[ClipBatch]:
     """The same held-out clips, of so many frames, at every validation of every run with this data."""
     data = replace(recipe.data, frames=frames)
-    if _names_videos(data) and data.photos and _real_clips(data, "validation") is None:
-        log.warning(
-            "no real video of %d frames is held out (one name in %d is): validation is on clips from photos alone",
-            *(frames, VALIDATION_SHARE),
-        )
     source = build_source(data, "validation")
     stream = BatchStream(source, partial(collate, max_objects=data.max_objects), data.batch_size, VALIDATION_SEED)
     return [stream.batch(n) for n in range(-(-recipe.validation_clips // data.batch_size))]
@@ -73,12 +68,13 @@ def build_source(data: DataConfig, part: Part) -> Source:
     if data.feed == "shapes":
         return ShapeClips(data.frames, size, data.max_objects)
     real = _real_clips(data, part)
+    if real is None and (data.davis or data.youtube_vos):
+        rule = f"one in {VALIDATION_SHARE} is held out, by its name"
+        told = f"no real video of {data.frames} frames is in the {part} part: {rule}"
+        if not data.photos:
+            raise InputError(f"{told}. Give more videos, or photos beside them.")
+        log.warning("%s. Its clips are of photos alone.", told)
     if not data.photos:
-        if real is None and _names_videos(data):
-            raise InputError(
-                f"no real video of {data.frames} frames is in the {part} part (one name in {VALIDATION_SHARE} is held "
-                "out for validation, by its hash); give more videos, or photos beside them."
-            )
         if real is None:
             raise InputError(
                 "the recipe names no data for training; give --set data.photos=FOLDER_OR_ZIP,... (images/ and masks/ "
@@ -93,10 +89,6 @@ def _photos(data: DataConfig, part: Part) -> Any:
     if not data.photos:
         raise InputError("the recipe names no photos; give --set data.photos=FOLDER_OR_ZIP,... (images/ and masks/).")
     return open_photos([Path(path) for path in data.photos], part)
-
-
-def _names_videos(data: DataConfig) -> bool:
-    return bool(data.davis or data.youtube_vos)
 
 
 def _real_clips(data: DataConfig, part: Part) -> RealClips | None:
