@@ -131,6 +131,18 @@ def test_holes_take_the_colours_around_them() -> None:
     assert np.abs(filled.astype(int) - (50, 60, 70)).max() <= 1
 
 
+def test_holes_take_the_grain_of_the_place_half_a_photo_aside() -> None:
+    stripes = np.where(np.arange(160) % 4 < 2, 90, 110).astype(np.uint8)
+    image = np.broadcast_to(stripes[None, :, None], (80, 160, 3)).copy()
+    hole = np.zeros((80, 160), bool)
+    hole[30:50, 20:50] = True
+    truth = image.copy()
+    image[hole] = 255
+    inner = fill_holes(image, hole)[34:46, 24:46]
+    assert inner.std() > 0.7 * truth.std()
+    np.testing.assert_allclose(inner, truth[34:46, 24:46], atol=6)  # 80 pixels aside, stripes of 4 fall on each other
+
+
 def test_equal_draws_give_equal_clips_and_others_differ(clips: PhotoClips) -> None:
     first, again, other = (clips.sample(np.random.default_rng([7, n])) for n in (1, 1, 2))
     np.testing.assert_array_equal(first.images, again.images)

@@ -17,7 +17,7 @@ from torch import Tensor
 from vos_kd.data import warps
 from vos_kd.data.clips import ClipBatch, one_hot
 from vos_kd.data.masks import VOID_ID
-from vos_kd.data.rendering import FILL_STRIDE, HOLE_MARGIN
+from vos_kd.data.rendering import FILL_STRIDE, GRAIN, HOLE_MARGIN
 from vos_kd.data.scenes import MIN_OBJECT_PIXELS, Layer, Scene
 from vos_kd.errors import InputError
 
@@ -94,7 +94,7 @@ def _ground(layers: Sequence[Layer], canvas: Canvases, size: warps.Size) -> tupl
             for i, layer in zip(ids, layers, strict=True)
         ]
     )
-    colours = _fill(canvas.pixels[:, :3].float(), holes, canvas.inside)
+    colours = _fill(canvas.pixels[:, :3].float(), holes, canvas)
     at = _full_maps(layers, size, device)  # [N, T, H, W, 2]
     limits = canvas.sizes.flip(1)[:, None, None, None]  # width and height, as x and y
     # Mirrored at the photo's border, half a pixel beyond its last pixel: not the canvas's border.
@@ -175,15 +175,20 @@ def _blur(planes: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(rows, (1, side), stride=1, padding=(0, side // 2))
 
 
-def _fill(colours: Tensor, holes: Tensor, inside: Tensor) -> Tensor:
-    """Holes `[N, h, w]` of `[N, 3, h, w]` take the colours around them; see `rendering.fill_holes`."""
+def _fill(colours: Tensor, holes: Tensor, canvas: Canvases) -> Tensor:
+    """Holes `[N, h, w]` of `[N, 3, h, w]` take the colours around them and others' grain; see `rendering.fill_holes`."""
     wide = _widen(holes[:, None].float(), HOLE_MARGIN)
-    known = (1 - wide) * inside[:, None]
+    known = (1 - wide) * canvas.inside[:, None]
     height, width = holes.shape[1:]
     pushed = F.adaptive_avg_pool2d(
         torch.cat([colours * known, known], dim=1), (-(-height // FILL_STRIDE), -(-width // FILL_STRIDE))
     )
     filled = F.interpolate(_pull(pushed), (height, width), mode="bilinear", align_corners=False)
+    means = _blur(torch.cat([colours * known, known], dim=1), GRAIN)
+    grain = (colours - means[:, :3] / means[:, 3:].clamp(min=1e-6)) * known
+    photo_width = canvas.sizes[:, 1:]
+    aside = torch.remainder(torch.arange(width, device=colours.device) - photo_width // 2, photo_width)  # [N, w]
+    filled = (filled + torch.gather(grain, 3, aside[:, None, None].expand(grain.shape))).clamp(0, 255)
     feather = _blur(wide, 3)
     return colours + (filled - colours) * feather
 

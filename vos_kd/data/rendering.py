@@ -19,6 +19,9 @@ FILL_STRIDE = 4
 HOLE_MARGIN = 9
 """Side of the square that a hole is widened by, in photo pixels."""
 
+GRAIN = 33
+"""Side of the square whose mean is taken from a photo's pixels to tell its grain, in photo pixels."""
+
 
 class CutOut(NamedTuple):
     """A layer's source pixels, cropped to what is needed."""
@@ -83,7 +86,10 @@ def cut_from(photo: Photo, object_id: int) -> CutOut:
 
 
 def fill_holes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Paint over a hole with the colours around it, from near to far (push-pull over a pyramid).
+    """Paint over a hole with the colours around it, from near to far (push-pull over a pyramid), and borrowed grain.
+
+    The grain, what a pixel differs from its surroundings, is that of the place half a photo aside: were holes smooth, a
+    network would learn to know uncovered background by it.
 
     Args:
         image: uint8 `[H, W, 3]`.
@@ -95,6 +101,9 @@ def fill_holes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     small = (-(-hole.shape[1] // FILL_STRIDE), -(-hole.shape[0] // FILL_STRIDE))
     pushed = cv2.resize(np.concatenate([image * known, known], axis=2), small, interpolation=cv2.INTER_AREA)
     filled = cv2.resize(_pull(pushed), hole.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    means = cv2.blur(np.concatenate([image * known, known], axis=2), (GRAIN, GRAIN), borderType=cv2.BORDER_CONSTANT)
+    grain = (image - means[:, :, :3] / np.maximum(means[:, :, 3:], 1e-6)) * known
+    filled = np.clip(filled + np.roll(grain, hole.shape[1] // 2, axis=1), 0, 255)
     feather = cv2.blur(wide.astype(np.float32), (3, 3))[:, :, None]
     return np.round(image + (filled - image) * feather).astype(np.uint8)
 

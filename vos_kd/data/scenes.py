@@ -23,6 +23,8 @@ _DRAWS = 50
 """Photos to try before giving up on finding one with an object."""
 # Side of an object as a share of the image's short side; DAVIS objects have 0.15-0.6 of it.
 _SMALLEST, _USUAL, _LARGEST = 0.06, 0.36, 0.7
+# Elastic amplitude as a share of the side of an object. Above 0.08 many objects would fold over themselves.
+_STIFFEST, _USUAL_BEND, _SOFTEST = 0.003, 0.015, 0.08
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class PhotoSource:
 def sample_share(rng: np.random.Generator) -> float:
     """Side of an object as a share of the image's short side: all sizes, the usual ones most."""
     return float(np.exp(rng.triangular(*np.log([_SMALLEST, _USUAL, _LARGEST]))))
+
+
+def sample_bend(rng: np.random.Generator) -> float:
+    """Elastic amplitude of an object as a share of its side: most are nearly stiff, some bend as living things do."""
+    return float(np.exp(rng.triangular(*np.log([_STIFFEST, _USUAL_BEND, _SOFTEST]))))
 
 
 def sample_scene(rng: np.random.Generator, photos: PhotoSource, frames: int, size: Size, max_objects: int = 3) -> Scene:
@@ -202,8 +209,8 @@ class _Director:
         motion = warps.sample_object_motion(rng, self.times, centre, extent, self.size, vigour)
         if excursion and not (tethered and box.is_cut):
             motion = warps.shifted(motion, warps.sample_excursion(rng, self.times, 0.5 * self.side + 0.6 * extent))
-        strength = abs(rng.normal(0, 0.012))
-        return self._layer(photo, box.object_id, label, self.camera @ motion @ place, box.centre, box.side, strength)
+        bend = sample_bend(rng)
+        return self._layer(photo, box.object_id, label, self.camera @ motion @ place, box.centre, box.side, bend)
 
     def _occluder(self, place: np.ndarray, primary: ObjectBox) -> Layer:
         """A bar or a cut-out that passes in front of the first object, away from it at first."""
