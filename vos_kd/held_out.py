@@ -1,7 +1,8 @@
-"""J on the clips that training holds out: `python -m vos_kd.held_out student,new.safetensors --set data.photos=DIR`.
+"""J on what training holds out: `python -m vos_kd.held_out student,new.safetensors --set data.photos=DIR`.
 
 The clips, and how they are cut, are those of `vos_kd.train` with the same settings: networks can be compared before a
-choice is made, and the figure of a model card can be repeated.
+choice is made, and the figure of a model card can be repeated. With `--videos DIR` it is whole videos instead, and with
+`--memory KEY=VALUE` what a model remembers of them can be chosen, too.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from pathlib import Path
 
+import numpy as np
 from accelerate import Accelerator
 from tqdm import tqdm
 
 from vos_kd.arguments import whole
-from vos_kd.checkpoint import fill, find_weights, read_weights
+from vos_kd.checkpoint import fill, find_weights, load_model, read_weights
 from vos_kd.errors import InputError
 from vos_kd.modeling.stm import STM
-from vos_kd.recipes import get_recipe
+from vos_kd.recipes import Recipe, changed, get_recipe
 from vos_kd.training.feeds import VALIDATION_FRAMES, validation_batches
 from vos_kd.training.validation import mean_jaccard
+from vos_kd.training.whole_videos import video_jaccard, whole_videos
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +33,12 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        recipe = get_recipe(args.recipe, args.set)
-        networks = {source: _network(source) for source in args.models.split(",")}
-        accelerator = Accelerator(mixed_precision=recipe.precision)
-        batches = validation_batches(recipe, args.frames)
-        for source, network in networks.items():
-            j = mean_jaccard(network.to(accelerator.device), tqdm(batches, desc=source, leave=False), accelerator)
-            clips = f"{recipe.validation_clips} held-out clips of {args.frames} frames"
-            sys.stdout.write(f"{source}: J {j:.4f} on {clips}\n")
+        if args.videos is None and args.memory:
+            raise InputError("--memory is for whole videos; give --videos DIR with it.")
+        if args.videos is not None:
+            _report_videos(args.models.split(","), args.videos, args.memory)
+        else:
+            _report_clips(args.models.split(","), get_recipe(args.recipe, args.set), args.frames)
     except InputError as error:
         log.error("vos_kd.held_out: error: %s", error)
         return 2
@@ -44,6 +46,29 @@ def main(argv: list[str] | None = None) -> int:
         log.info("interrupted; nothing was written")
         return 130
     return 0
+
+
+def _report_clips(sources: list[str], recipe: Recipe, frames: int) -> None:
+    networks = {source: _network(source) for source in sources}
+    accelerator = Accelerator(mixed_precision=recipe.precision)
+    batches = validation_batches(recipe, frames)
+    for source, network in networks.items():
+        j = mean_jaccard(network.to(accelerator.device), tqdm(batches, desc=source, leave=False), accelerator)
+        clips = f"{recipe.validation_clips} held-out clips of {frames} frames"
+        sys.stdout.write(f"{source}: J {j:.4f} on {clips}\n")
+
+
+def _report_videos(sources: list[str], root: Path, memory: list[str]) -> None:
+    models = {source: load_model(source) for source in sources}
+    videos = whole_videos(root)
+    for source, model in models.items():
+        remember = changed(model.config.memory, memory)
+        scores = {
+            name: video_jaccard(model, images, masks, remember)
+            for name, images, masks in tqdm(videos, desc=source, leave=False, unit="video")
+        }
+        each = ", ".join(f"{name} {j:.3f}" for name, j in scores.items())
+        sys.stdout.write(f"{source}: J {np.mean(list(scores.values())):.4f} on {len(videos)} whole videos ({each})\n")
 
 
 def _network(source: str) -> STM:
@@ -63,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one; repeatable")
     parser.add_argument(
         "--frames", type=whole(2), default=VALIDATION_FRAMES, help="of a clip; default %(default)s, as in training"
+    )
+    parser.add_argument(
+        "--videos",
+        type=Path,
+        metavar="DIR",
+        help="whole videos instead of clips: JPEGImages/NAME with all frames, Annotations/NAME with masks of the first "
+        "frame and of some others",
+    )
+    parser.add_argument(
+        "--memory", action="append", default=[], metavar="KEY=VALUE", help="of whole videos, such as max_recent=1"
     )
     return parser
 

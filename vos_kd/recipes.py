@@ -13,6 +13,8 @@ from typing import Any, Literal
 from vos_kd.distill.task import DistillConfig
 from vos_kd.errors import InputError
 
+Config = typing.TypeVar("Config")
+
 
 def _require_at_least(config: object, least: int, *names: str) -> None:
     for name in names:
@@ -156,13 +158,21 @@ def get_recipe(name: str, settings: list[str] | None = None) -> Recipe:
     """
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r}; {_near(name, RECIPES)}.")
-    recipe: Any = RECIPES[name]
-    for setting in settings or []:
+    return changed(RECIPES[name], settings or [])
+
+
+def changed(config: Config, settings: list[str]) -> Config:
+    """A configuration, a frozen dataclass that may hold others, with `key=value` settings applied.
+
+    Raises:
+        InputError: unknown key (the near ones are listed), a value of the wrong type or one that is refused.
+    """
+    for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise InputError(f"--set {setting!r} has no '='; expected key=value, such as optim.lr=1e-4.")
-        recipe = _with(recipe, key.strip(), key.strip().split("."), text.strip())
-    return typing.cast(Recipe, recipe)
+            raise InputError(f"setting {setting!r} has no '='; expected key=value, such as {all_keys(config)[-1]}=1.")
+        config = _with(config, key.strip(), key.strip().split("."), text.strip(), all_keys(config))
+    return config
 
 
 def all_keys(config: Any, prefix: str = "") -> list[str]:
@@ -174,14 +184,14 @@ def all_keys(config: Any, prefix: str = "") -> list[str]:
     return keys
 
 
-def _with(config: Any, key: str, parts: list[str], text: str) -> Any:
+def _with(config: Any, key: str, parts: list[str], text: str, known: list[str]) -> Any:
     name, *rest = parts
     types_of = typing.get_type_hints(type(config))
     is_group = name in types_of and dataclasses.is_dataclass(getattr(config, name))
     if name not in types_of or is_group != bool(rest):
-        raise InputError(f"there is no setting {key!r}; {_near(key, all_keys(RECIPES['smoke']))}.")
+        raise InputError(f"there is no setting {key!r}; {_near(key, known)}.")
     if rest:
-        return replace(config, **{name: _with(getattr(config, name), key, rest, text)})
+        return replace(config, **{name: _with(getattr(config, name), key, rest, text, known)})
     return replace(config, **{name: _parse(key, types_of[name], text)})
 
 

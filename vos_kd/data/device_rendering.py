@@ -176,7 +176,7 @@ def _blur(planes: Tensor, side: int) -> Tensor:
 
 
 def _fill(colours: Tensor, holes: Tensor, canvas: Canvases) -> Tensor:
-    """Holes `[N, h, w]` of `[N, 3, h, w]` take the colours around them and others' grain; see `rendering.fill_holes`."""
+    """Fill holes `[N, h, w]` of `[N, 3, h, w]` as `rendering.fill_holes` does."""
     wide = _widen(holes[:, None].float(), HOLE_MARGIN)
     known = (1 - wide) * canvas.inside[:, None]
     height, width = holes.shape[1:]

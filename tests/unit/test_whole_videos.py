@@ -1,0 +1,86 @@
+"""Whole held-out videos: which frames count, what is remembered, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vos_kd import VideoSegmenter, held_out, load_model
+from vos_kd.config import MemoryConfig
+from vos_kd.data.masks import write_mask
+from vos_kd.errors import InputError
+from vos_kd.training.whole_videos import video_jaccard, whole_videos
+
+
+def disc(x: int) -> np.ndarray:
+    return cv2.circle(np.zeros((64, 96), np.uint8), (x, 32), 14, 1, -1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A red disc that moves over grey noise for nine frames; of frames 0, 4 and 8 there is a mask."""
+    images, masks = tmp_path / "JPEGImages" / "disc", tmp_path / "Annotations" / "disc"
+    images.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    ground = np.random.default_rng(0).integers(90, 130, (64, 96, 3), dtype=np.uint8)
+    for n in range(9):
+        image = ground.copy()
+        image[disc(24 + 5 * n) > 0] = (40, 40, 220)
+        cv2.imwrite(str(images / f"{n:05d}.png"), image)
+        if n % 4 == 0:
+            write_mask(masks / f"{n:05d}.png", disc(24 + 5 * n))
+    return tmp_path
+
+
+def test_the_frames_that_have_a_mask_count_but_for_the_given_one(root: Path) -> None:
+    model = load_model("student", device="cpu", dtype="float32")
+    memory = MemoryConfig(max_recent=1, memory_interval=2)
+    images = [cv2.imread(str(p))[..., ::-1] for p in sorted((root / "JPEGImages" / "disc").iterdir())]
+    masks = list(VideoSegmenter(model, memory=memory).segment([i.copy() for i in images], {0: disc(24)}))
+    expected = []
+    for n in (4, 8):
+        truth = disc(24 + 5 * n) > 0
+        expected.append(((masks[n] == 1) & truth).sum() / ((masks[n] == 1) | truth).sum())
+    [(name, frames, truths)] = whole_videos(root)
+    assert name == "disc"
+    got = video_jaccard(model, frames, truths, memory)
+    assert got == pytest.approx(np.mean(expected), abs=1e-9)
+    assert got > 0.7
+    assert got != video_jaccard(model, frames, truths, MemoryConfig(max_recent=5, memory_interval=1))
+
+
+def test_the_command_tells_the_mean_and_each_video(
+    root: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert held_out.main(["student", "--videos", str(root), "--memory", "max_recent=1", "--memory", "top_k=none"]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith("student: J 0.")
+    assert "on 1 whole videos (disc 0." in line
+    assert held_out.main(["student", "--videos", str(root), "--memory", "recent=1"]) == 2
+    assert "there is no setting 'recent'; near it: max_recent" in caplog.text
+    assert held_out.main(["student", "--videos", str(root), "--memory", "max_recent=0"]) == 2
+    assert "max_recent is 0" in caplog.text
+    assert held_out.main(["student", "--memory", "max_recent=1"]) == 2
+    assert "give --videos DIR" in caplog.text
+
+
+def test_a_video_without_masks_to_begin_or_to_compare_with_is_refused(root: Path) -> None:
+    model = load_model("student_small", random_weights=True, device="cpu")
+    [(_, images, masks)] = whole_videos(root)
+    (masks / "00000.png").rename(masks / "00002.png")
+    with pytest.raises(InputError, match="of the first frame, 00000"):
+        video_jaccard(model, images, masks)
+    (masks / "00002.png").rename(masks / "00000.png")
+    for n in (4, 8):
+        (masks / f"{n:05d}.png").unlink()
+    with pytest.raises(InputError, match="at least one more"):
+        video_jaccard(model, images, masks)
+    (root / "empty" / "Annotations").mkdir(parents=True)
+    (root / "empty" / "JPEGImages").mkdir()
+    with pytest.raises(InputError, match="has no folder"):
+        whole_videos(root / "empty")
+    with pytest.raises(InputError, match="a folder of frames for each video"):
+        whole_videos(root / "nowhere")

@@ -1,0 +1,64 @@
+"""J over whole videos that training never saw, followed as a user's clip is: what clips of a few frames do not show.
+
+Of a video the first frame needs a mask; of the others as many have one as somebody has made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vos_kd.config import MemoryConfig
+from vos_kd.data.real_clips import require_folder, sorted_folders
+from vos_kd.errors import InputError
+from vos_kd.inference import VideoSegmenter
+from vos_kd.model import Model
+from vos_kd.takeaway.scores import score_frame
+from vos_kd.takeaway.truth import Truth
+from vos_kd.video_io import open_clip
+
+
+def whole_videos(root: Path) -> list[tuple[str, Path, Path]]:
+    """Name, folder of frames and folder of masks of each video in a tree of `JPEGImages/NAME` and `Annotations/NAME`.
+
+    Raises:
+        InputError: a folder is missing, or there is no video.
+    """
+    images, masks = root / "JPEGImages", root / "Annotations"
+    require_folder(images, "a folder of frames for each video")
+    require_folder(masks, "a folder of masks for each video")
+    videos = [(name, images / name, masks / name) for name in sorted_folders(masks)]
+    if not videos:
+        raise InputError(f"{masks} has no folder; expected one of masks for each video.")
+    return videos
+
+
+def video_jaccard(model: Model, images: Path, masks: Path, memory: MemoryConfig | None = None) -> float:
+    """Mean J of a video's objects over the frames that have a mask, without the first, whose mask is given; 0-1.
+
+    Args:
+        model: that follows them.
+        images: folder of all frames.
+        masks: folder of PNGs named as their frames are.
+        memory: what to remember; the model's own setting by default.
+
+    Raises:
+        InputError: a file is missing or damaged, or there is no mask of the first frame or none of a later one.
+    """
+    with open_clip(images) as clip, Truth(masks, clip.info) as truth:
+        names = clip.info.frame_names or ()
+        if truth.names[0] != names[0] or len(truth.names) < 2:
+            raise InputError(
+                f"{masks} has masks of {truth.names[0]} and {len(truth.names) - 1} more; expected one of "
+                f"the first frame, {names[0]}, and of at least one more."
+            )
+        segmenter = VideoSegmenter(model, memory=memory)
+        scored = set(truth.names[1:])
+        scores: list[np.ndarray] = []
+        for index, image in clip.frames():
+            name = names[index]
+            mask = segmenter.step(image, truth.mask(name) if index == 0 else None)
+            if name in scored:
+                scores.append(score_frame(mask, truth.mask(name), segmenter.object_ids)[0])
+    return float(np.mean(scores))
