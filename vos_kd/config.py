@@ -165,9 +165,9 @@ class ModelConfig:
 
 STUDENT = ModelConfig(
     name="student",
-    # Chosen on real training clips: reading 20 positions was 2 points of J above reading all, and the frame before in
-    # memory 1.5 points below leaving it to STFF, which has it anyway; more than two recent frames gave nothing.
-    memory=MemoryConfig(max_recent=2, top_k=20),
+    # Chosen on real clips, see vos_kd/weights/README.md: reading 20 positions was 2 points of J above reading all; the
+    # frame before, which STFF has anyway, and a second recent frame gave nothing; each costs a third of the read.
+    memory=MemoryConfig(max_recent=1, top_k=20),
     description="Light student: EfficientNet-Lite0 to stride 16 shared by query and memory, STFF, separable decoder.",
 )
 
