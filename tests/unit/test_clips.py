@@ -16,7 +16,7 @@ from vos_kd.data.clips import ClipSample, PhotoClips, collate, concatenate, keep
 from vos_kd.data.geometry import photo_geometry
 from vos_kd.data.photos import Photo, open_photos
 from vos_kd.data.rendering import cut_from, fill_holes, render
-from vos_kd.data.scenes import MIN_OBJECT_PIXELS, Layer, PhotoSource, Scene, sample_scene
+from vos_kd.data.scenes import MIN_OBJECT_PIXELS, Layer, PhotoSource, Scene, sample_bend, sample_scene
 from vos_kd.data.streams import BatchStream, Mixture
 from vos_kd.errors import InputError
 
@@ -141,6 +141,14 @@ def test_holes_take_the_grain_of_the_place_half_a_photo_aside() -> None:
     inner = fill_holes(image, hole)[34:46, 24:46]
     assert inner.std() > 0.7 * truth.std()
     np.testing.assert_allclose(inner, truth[34:46, 24:46], atol=6)  # 80 pixels aside, stripes of 4 fall on each other
+
+
+def test_most_objects_are_nearly_stiff_and_some_bend() -> None:
+    rng = np.random.default_rng(0)
+    bends = np.array([sample_bend(rng) for _ in range(2000)])
+    assert 0.003 < bends.min() < 0.004
+    assert 0.06 < bends.max() < 0.08
+    assert 0.01 < np.median(bends) < 0.02
 
 
 def test_equal_draws_give_equal_clips_and_others_differ(clips: PhotoClips) -> None:

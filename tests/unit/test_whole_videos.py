@@ -67,6 +67,13 @@ def test_the_command_tells_the_mean_and_each_video(
     assert "give --videos DIR" in caplog.text
 
 
+def test_a_video_that_ends_before_its_masks_is_refused(root: Path) -> None:
+    [(_, images, masks)] = whole_videos(root)
+    (images / "00006.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"6 of 9 frames are sound.*every frame up to the last with a mask"):
+        video_jaccard(load_model("student_small", random_weights=True, device="cpu"), images, masks)
+
+
 def test_a_video_without_masks_to_begin_or_to_compare_with_is_refused(root: Path) -> None:
     model = load_model("student_small", random_weights=True, device="cpu")
     [(_, images, masks)] = whole_videos(root)

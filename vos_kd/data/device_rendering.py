@@ -180,11 +180,10 @@ def _fill(colours: Tensor, holes: Tensor, canvas: Canvases) -> Tensor:
     wide = _widen(holes[:, None].float(), HOLE_MARGIN)
     known = (1 - wide) * canvas.inside[:, None]
     height, width = holes.shape[1:]
-    pushed = F.adaptive_avg_pool2d(
-        torch.cat([colours * known, known], dim=1), (-(-height // FILL_STRIDE), -(-width // FILL_STRIDE))
-    )
+    weighted = torch.cat([colours * known, known], dim=1)
+    pushed = F.adaptive_avg_pool2d(weighted, (-(-height // FILL_STRIDE), -(-width // FILL_STRIDE)))
     filled = F.interpolate(_pull(pushed), (height, width), mode="bilinear", align_corners=False)
-    means = _blur(torch.cat([colours * known, known], dim=1), GRAIN)
+    means = _blur(weighted, GRAIN)
     grain = (colours - means[:, :3] / means[:, 3:].clamp(min=1e-6)) * known
     photo_width = canvas.sizes[:, 1:]
     aside = torch.remainder(torch.arange(width, device=colours.device) - photo_width // 2, photo_width)  # [N, w]

@@ -99,9 +99,10 @@ def fill_holes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     wide = cv2.dilate(hole.view(np.uint8), np.ones((HOLE_MARGIN, HOLE_MARGIN), np.uint8))
     known = (1 - wide).astype(np.float32)[:, :, None]
     small = (-(-hole.shape[1] // FILL_STRIDE), -(-hole.shape[0] // FILL_STRIDE))
-    pushed = cv2.resize(np.concatenate([image * known, known], axis=2), small, interpolation=cv2.INTER_AREA)
+    weighted = np.concatenate([image * known, known], axis=2)
+    pushed = cv2.resize(weighted, small, interpolation=cv2.INTER_AREA)
     filled = cv2.resize(_pull(pushed), hole.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    means = cv2.blur(np.concatenate([image * known, known], axis=2), (GRAIN, GRAIN), borderType=cv2.BORDER_CONSTANT)
+    means = cv2.blur(weighted, (GRAIN, GRAIN), borderType=cv2.BORDER_CONSTANT)
     grain = (image - means[:, :, :3] / np.maximum(means[:, :, 3:], 1e-6)) * known
     filled = np.clip(filled + np.roll(grain, hole.shape[1] // 2, axis=1), 0, 255)
     feather = cv2.blur(wide.astype(np.float32), (3, 3))[:, :, None]

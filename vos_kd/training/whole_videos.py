@@ -61,4 +61,6 @@ def video_jaccard(model: Model, images: Path, masks: Path, memory: MemoryConfig 
             mask = segmenter.step(image, truth.mask(name) if index == 0 else None)
             if name in scored:
                 scores.append(score_frame(mask, truth.mask(name), segmenter.object_ids)[0])
+        if len(scores) < len(scored):
+            raise InputError(f"{images}: {'; '.join(clip.warnings)}. Expected every frame up to the last with a mask.")
     return float(np.mean(scores))
