@@ -1,0 +1,99 @@
+"""Hand-made marks to a tree of masks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from vos_kd import marks
+from vos_kd.data.davis import davis_sequences
+from vos_kd.data.masks import read_mask
+from vos_kd.errors import InputError
+from vos_kd.marks import read_marks, write_clip
+from vos_kd.prompts.hints import Hints
+from vos_kd.video_io import VideoWriter
+
+BUNDLED = Path(marks.__file__).parent / "weights" / "marks.json"
+
+
+def box_and_speck(image: np.ndarray, hints: Hints) -> np.ndarray:
+    """Stands in for MobileSAM: the box, less the column of every click off it, and a speck elsewhere."""
+    assert hints.box is not None
+    mask = np.zeros(image.shape[:2], bool)
+    left, top, right, bottom = hints.box
+    mask[top:bottom, left:right] = True
+    for x, _, shows in hints.clicks:
+        if not shows:
+            mask[:, x] = False
+    mask[0, 0] = True
+    return mask
+
+
+def mark(frame: int, object_id: int, box: list[int], off: list[list[int]]) -> dict[str, Any]:
+    return {"frame": frame, "object": object_id, "box": box, "on": [[box[0] + 1, box[1] + 1]], "off": off}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    with VideoWriter(tmp_path / "clip.mp4", 24) as video:
+        for n in range(8):
+            video.write(np.full((48, 64, 3), 20 * n, np.uint8))
+    found = [
+        mark(2, 1, [10, 10, 30, 30], [[29, 12]]),
+        mark(2, 2, [40, 5, 60, 25], []),
+        mark(5, 1, [12, 10, 32, 30], []),
+    ]
+    (tmp_path / "marks.json").write_text(json.dumps({"about": "text", "held_out": {"clip": found}}))
+    return tmp_path / "marks.json"
+
+
+def test_marked_frames_become_a_tree_for_training(file: Path) -> None:
+    out = file.parent / "out"
+    write_clip(file.parent / "clip.mp4", read_marks(file, "held_out")["clip"], box_and_speck, out, all_frames=False)
+    [video] = davis_sequences(out, image_set=None, resolution=None)
+    assert [path.name for path in video.images] == ["00000.jpg", "00003.jpg"]
+    first, last = (read_mask(path) for path in video.masks)
+    expected = np.zeros((48, 64), np.uint8)
+    expected[10:30, 10:29] = 1
+    expected[5:25, 40:60] = 2
+    np.testing.assert_array_equal(first, expected)
+    assert (last == 1).sum() == 400
+    assert abs(int(cv2.imread(str(video.images[1])).mean()) - 100) <= 4  # frame 5
+
+
+def test_all_frames_are_there_to_follow_in(file: Path) -> None:
+    out = file.parent / "out"
+    write_clip(file.parent / "clip.mp4", read_marks(file, "held_out")["clip"], box_and_speck, out, all_frames=True)
+    assert sorted(p.name for p in (out / "JPEGImages" / "clip").iterdir()) == [f"{n:05d}.png" for n in range(4)]
+    assert sorted(p.name for p in (out / "Annotations" / "clip").iterdir()) == ["00000.png", "00003.png"]
+
+
+def test_the_bundled_marks_are_those_of_eight_and_thirteen_clips() -> None:
+    held_out, training = (read_marks(BUNDLED, group) for group in ("held_out", "training"))
+    assert (len(held_out), len(training)) == (8, 13)
+    assert not set(held_out) & set(training)
+    assert all(len({box.frame for box, _ in own}) == 5 for own in held_out.values())
+    assert all(len({box.frame for box, _ in own}) == 6 for own in training.values())
+
+
+def test_bad_marks_and_other_clips_are_told(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InputError, match="cannot read group 'none'"):
+        read_marks(file, "none")
+    with pytest.raises(InputError, match="cannot read group 'about'"):
+        read_marks(file, "about")
+    for clips in ({"../clip": [mark(2, 1, [10, 10, 30, 30], [])]}, {"clip": []}):
+        file.write_text(json.dumps({"held_out": clips}))
+        with pytest.raises(InputError, match="no plain name, or it has no mark"):
+            read_marks(file, "held_out")
+    too_late = {"held_out": {"clip": [mark(2, 1, [10, 10, 30, 30], []), mark(9, 1, [10, 10, 30, 30], [])]}}
+    file.write_text(json.dumps(too_late))
+    with pytest.raises(InputError, match="has no frame 9, which is marked"):
+        write_clip(file.parent / "clip.mp4", read_marks(file, "held_out")["clip"], box_and_speck, file.parent, True)
+    command = [str(file), "held_out", str(file.parent), "--sam", str(file.parent / "no.pt"), "--out", str(file.parent)]
+    assert marks.main(command) == 2
+    assert "no.pt is not there" in caplog.text
