@@ -68,7 +68,7 @@ def environment() -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor_name(),
         "threads": torch.get_num_threads(),
-        **{name: metadata.version(name) for name in packages},
+        **{name: _version(name) for name in packages},
         **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
     }
 
@@ -83,3 +83,11 @@ def processor_name() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    """Of an installed package; training machines need not have those of the page and of video files."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

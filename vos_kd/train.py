@@ -46,8 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if args.anneal and args.time_limit is None:
+            raise InputError("--anneal needs an end; give --time-limit SECONDS with it.")
         recipe = get_recipe(args.recipe, args.set)
-        finished = train(recipe, args.out or Path("runs") / recipe.name, time_limit=args.time_limit)
+        finished = train(recipe, args.out or Path("runs") / recipe.name, time_limit=args.time_limit, anneal=args.anneal)
     except InputError as error:
         log.error("vos_kd.train: error: %s", error)
         return 2
@@ -58,13 +60,15 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
+def train(recipe: Recipe, out: Path, time_limit: float | None = None, anneal: bool = False) -> bool:
     """Train, or continue training, in folder `out`.
 
     Args:
         recipe: what to do.
         out: the run's folder.
         time_limit: seconds after which the run saves everything and stops.
+        anneal: bring the learning rate down by that time, however many steps fit into it. Such a run ends there: no
+            second one repeats its steps, and to continue it starts from a high rate again.
 
     Returns:
         Whether all steps are done.
@@ -74,10 +78,10 @@ def train(recipe: Recipe, out: Path, time_limit: float | None = None) -> bool:
         InputError: unusable data, another recipe's run in `out`, no room on disk, or too many non-finite steps.
     """
     with Stop(time_limit) as stop:
-        return _train(recipe, out, stop)
+        return _train(recipe, out, stop, anneal)
 
 
-def _train(recipe: Recipe, out: Path, stop: Stop) -> bool:
+def _train(recipe: Recipe, out: Path, stop: Stop, anneal: bool) -> bool:
     accelerator = Accelerator(mixed_precision=recipe.precision)
     set_seed(recipe.seed)
     state = load_checkpoint(out / "checkpoint.pt")
@@ -119,9 +123,10 @@ def _train(recipe: Recipe, out: Path, stop: Stop) -> bool:
                 clip = next(feed)
             _training_mode(task, recipe)
             torch._foreach_copy_(before, buffers)
-            set_rates(optimizer, rate_at(step, recipe.optim), rates)
+            time_share = _time_share(stop, accelerator) if anneal else 0.0
+            set_rates(optimizer, rate_at(step, recipe.optim, time_share), rates)
             with accelerator.autocast():
-                losses = model(clip, progress=step / total, distillation=rates.distillation)
+                losses = model(clip, progress=max(step / total, time_share), distillation=rates.distillation)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(losses["loss"])
             norms = clip_gradients(optimizer, recipe.optim.clip_norm, accelerator)
@@ -225,6 +230,13 @@ def _is_over(stop: Stop, accelerator: Accelerator) -> bool:
     return bool(accelerator.reduce(votes, "sum") > 0)
 
 
+def _time_share(stop: Stop, accelerator: Accelerator) -> float:
+    """Share of the time that is over, the same in all processes: with rates of their own they would drift apart."""
+    if accelerator.num_processes == 1:
+        return stop.time_share()
+    return float(accelerator.reduce(torch.tensor(stop.time_share(), device=accelerator.device), "mean"))
+
+
 def _after_bad_step(bad_steps: int, recipe: Recipe, step: int, clip: object, out: Path) -> None:
     if bad_steps < recipe.optim.max_bad_steps:
         return
@@ -259,6 +271,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="the run's folder; by default runs/RECIPE")
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop cleanly after so long")
+    parser.add_argument(
+        "--anneal", action="store_true", help="bring the learning rate down by the time limit: for hired machines"
+    )
     return parser
 
 

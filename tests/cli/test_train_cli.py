@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,12 @@ from vos_kd.checkpoint import load_model
 from vos_kd.errors import InputError
 from vos_kd.export_weights import export
 from vos_kd.recipes import get_recipe
+from vos_kd.runtime import environment
 from vos_kd.train import main, train
 from vos_kd.training.checkpoints import load_checkpoint
 from vos_kd.training.metrics import read_metrics
+from vos_kd.training.optim import rate_at
+from vos_kd.training.stopping import Stop
 
 SMALL = [
     "data.height=48",
@@ -80,11 +84,56 @@ def test_a_run_in_slices_has_the_losses_of_a_whole_one(whole_run: Path, tmp_path
         assert got[step] == pytest.approx(loss, rel=1e-6), f"step {step}"
 
 
+class Eighths(Stop):
+    """A clock on which a step takes an eighth of the time limit."""
+
+    steps = 0
+
+    def is_due(self) -> bool:
+        self.steps += 1
+        return super().is_due()
+
+    def time_share(self) -> float:
+        return self.steps / 8
+
+
+@pytest.mark.parametrize("anneal", [True, False])
+def test_the_learning_rate_can_come_down_by_the_time_limit(
+    anneal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vos_kd.train.Stop", Eighths)
+    recipe = small("optim.steps=1000", "optim.warmup_steps=2")
+    assert not train(recipe, tmp_path, time_limit=1, anneal=anneal)
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert state is not None
+    assert state.content["step"] == 7
+    rate = next(g["lr"] / g["scale"] for g in state.content["optimizer"]["param_groups"] if g["role"] == "parts")
+    assert rate == pytest.approx(rate_at(6, recipe.optim, 7 / 8 if anneal else 0))
+    assert (rate < 0.1 * recipe.optim.lr) == anneal
+
+
+def test_annealing_needs_a_time_limit(caplog: pytest.LogCaptureFixture) -> None:
+    assert main(["--recipe", "smoke", "--anneal"]) == 2
+    assert "--anneal needs an end; give --time-limit SECONDS" in caplog.text
+
+
+def test_a_run_names_the_packages_that_its_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks_av(name: str) -> str:
+        if name == "av":
+            raise metadata.PackageNotFoundError(name)
+        return "1.2.3"
+
+    monkeypatch.setattr(metadata, "version", lacks_av)
+    found = environment()
+    assert (found["av"], found["timm"]) == ("not installed", "1.2.3")
+
+
 def test_a_kill_in_the_middle_of_a_save_loses_nothing_but_that_save(whole_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "killed"
     # The second save stops half-way through writing and waits to be killed.
     code = f"""
 import os, time
+from importlib import metadata
 from pathlib import Path
 from vos_kd import files
 from vos_kd.recipes import get_recipe

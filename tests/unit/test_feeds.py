@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from accelerate import Accelerator
 
+from vos_kd.data.clips import ClipBatch, with_round_count
 from vos_kd.data.masks import write_mask
 from vos_kd.data.photos import is_validation
 from vos_kd.errors import InputError
 from vos_kd.recipes import get_recipe
-from vos_kd.training.feeds import validation_batches
+from vos_kd.training.feeds import OBJECT_MULTIPLE, build_feed, validation_batches
 
 FRAMES, SIZE = 6, (64, 96)
 HELD_OUT = next(name for name in (f"clip{n}" for n in range(999)) if is_validation(name))
@@ -62,6 +65,29 @@ def test_validation_says_when_no_video_is_held_out(
         assert caplog.text == ""
         validation_batches(recipe(photos=photos, davis=videos), frames=FRAMES + 1)
         assert "no real video of 7 frames is in the validation part" in caplog.text
+
+
+@pytest.mark.parametrize(("multiple", "expected"), [(4, 4), (3, 6), (1, 7), (8, 7)])
+def test_a_batch_can_have_a_round_number_of_objects(multiple: int, expected: int) -> None:
+    counts = [2, 1, 3, 1]
+    valid = torch.tensor([[n < count for n in range(3)] for count in counts])
+    masks = valid[:, None, :, None, None].expand(4, 2, 3, 8, 8).clone()
+    images = torch.zeros(4, 2, 3, 8, 8, dtype=torch.uint8)
+    batch = with_round_count(ClipBatch(images, masks, torch.ones(4, 2, 8, 8, dtype=torch.bool), valid), multiple)
+    assert int(batch.object_valid.sum()) == expected
+    assert batch.object_valid[:, 0].all()  # every clip keeps one, and those that stay come first
+    assert not (batch.object_valid[:, 1:] & ~batch.object_valid[:, :-1]).any()
+    assert torch.equal(batch.masks.any((1, 3, 4)), batch.object_valid)
+
+
+def test_the_device_feed_gives_a_round_number_of_objects(photos: Path) -> None:
+    data = recipe(photos=photos, feed="device", batch_size=12, workers=0, max_objects=2, frames=2)
+    feed = build_feed(data, Accelerator(cpu=True), start=0)
+    counts = [int(next(feed).object_valid.sum()) for _ in range(4)]
+    assert all(12 <= count <= 24 for count in counts)
+    has_too_few_to_spare = [count - 12 < count % OBJECT_MULTIPLE for count in counts]
+    assert [count % OBJECT_MULTIPLE == 0 for count in counts] == [not few for few in has_too_few_to_spare]
+    assert not all(has_too_few_to_spare)
 
 
 def test_videos_alone_without_one_to_hold_out_are_told_so(tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_the_learning_rate_warms_up_and_decays() -> None:
     assert rate_at(100, config) == pytest.approx(0.1)
 
 
+def test_the_learning_rate_comes_down_by_the_clock_where_that_is_sooner() -> None:
+    config = OptimConfig(steps=100, warmup_steps=10, lr=1.0, final_lr_share=0.1)
+    assert rate_at(9, config, time_share=0.5) == pytest.approx(1.0)  # the warm-up stays
+    assert rate_at(19, config, time_share=0.5) == pytest.approx(0.55)
+    assert rate_at(55, config, time_share=0.1) == pytest.approx(0.55)
+    assert rate_at(20, config, time_share=1.2) == pytest.approx(0.1)
+
+
 def test_each_role_has_its_own_rate() -> None:
     recipe = get_recipe("smoke")
     task = build_task(recipe)

@@ -105,6 +105,28 @@ def concatenate(batches: Sequence[ClipBatch]) -> ClipBatch:
     return ClipBatch(*(torch.cat(tensors) for tensors in zip(*batches, strict=True)))
 
 
+def with_round_count(batch: ClipBatch, multiple: int) -> ClipBatch:
+    """Leave out the last object of a few clips, so that the batch has a multiple of so many.
+
+    cuDNN plans every convolution anew for every new number of objects: on an H100 that took most of the first three
+    minutes of a training. What is left out stays in the picture, as one more thing that is not to be followed.
+
+    Args:
+        batch: its tensors may be changed.
+        multiple: 1 or more.
+
+    Returns:
+        The batch; as it was where too few clips have an object to spare.
+    """
+    surplus = int(batch.object_valid.sum()) % multiple
+    to_spare = batch.object_valid[:, 1:].flip(1).T.nonzero()[:surplus]  # of each clip the last first
+    if len(to_spare) == surplus:
+        rows, objects = to_spare[:, 1], batch.object_valid.shape[1] - 1 - to_spare[:, 0]
+        batch.object_valid[rows, objects] = False
+        batch.masks[rows, :, objects] = False
+    return batch
+
+
 @dataclass(frozen=True)
 class PhotoClips:
     """Endless synthetic clips from photos, rendered on the processor."""

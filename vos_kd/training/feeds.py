@@ -12,7 +12,7 @@ from typing import Any
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
-from vos_kd.data.clips import ClipBatch, PhotoClips, collate, concatenate
+from vos_kd.data.clips import ClipBatch, PhotoClips, collate, concatenate, with_round_count
 from vos_kd.data.davis import davis_sequences
 from vos_kd.data.device_photos import DeviceClips, DevicePhotos
 from vos_kd.data.photos import VALIDATION_SHARE, Part, open_photos
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 VALIDATION_SEED = 20_000_000
 VALIDATION_FRAMES = 5
 """More than in training: drift shows late."""
+OBJECT_MULTIPLE = 8
+"""Batches on a device have this many objects or a multiple of it: few shapes, few plans of convolutions."""
 
 
 def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator[ClipBatch]:
@@ -43,11 +45,12 @@ def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator
     real = _real_clips(data, "train")
     real_clips = min(round(data.batch_size * data.real_share), data.batch_size - 1) if real is not None else 0
     scenes = load(clips.scenes(data.frames, (data.height, data.width)), list, data.batch_size - real_clips)
-    rendered = (clips.render(batch) for batch in scenes)
-    if real is None or real_clips == 0:
-        return rendered
-    recorded = load(real, partial(collate, max_objects=data.max_objects), real_clips)
-    return (concatenate([a, b.to(accelerator.device)]) for a, b in zip(rendered, recorded, strict=True))
+    batches = (clips.render(batch) for batch in scenes)
+    if real is not None and real_clips:
+        recorded = load(real, partial(collate, max_objects=data.max_objects), real_clips)
+        joined = zip(batches, recorded, strict=True)
+        batches = (concatenate([a, b.to(accelerator.device)]) for a, b in joined)
+    return (with_round_count(batch, OBJECT_MULTIPLE) for batch in batches)
 
 
 def validation_batches(recipe: Recipe, frames: int = VALIDATION_FRAMES) -> list[ClipBatch]:

@@ -48,11 +48,17 @@ def build_optimizer(task: OnlineDistillation, config: OptimConfig) -> torch.opti
     )
 
 
-def rate_at(step: int, config: OptimConfig) -> float:
-    """Learning rate of a step, 0-based: linear warm-up, then a cosine down to `final_lr_share`."""
+def rate_at(step: int, config: OptimConfig, time_share: float = 0.0) -> float:
+    """Learning rate of a step: linear warm-up, then a cosine down to `final_lr_share`.
+
+    Args:
+        step: 0-based.
+        config: lr, warm-up and the steps at which the cosine ends.
+        time_share: of the time there is, 0-1, that is over; the cosine is at least so far after the warm-up.
+    """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
-    over = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    over = max((step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1), time_share)
     low = config.final_lr_share
     return config.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(over, 1.0))))
 

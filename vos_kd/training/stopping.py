@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -20,13 +21,18 @@ class Stop:
     """
 
     def __init__(self, time_limit: float | None) -> None:
-        self._end = None if time_limit is None else time.monotonic() + time_limit
+        self._began = time.monotonic()
+        self._limit = math.inf if time_limit is None else time_limit
         self.is_interrupted = False
         self._before: dict[signal.Signals, Any] = {}
 
     def is_due(self) -> bool:
         """Whether to stop before the next step."""
-        return self.is_interrupted or (self._end is not None and time.monotonic() > self._end)
+        return self.is_interrupted or self.time_share() >= 1
+
+    def time_share(self) -> float:
+        """Share of the time limit that is over; 0 without one."""
+        return (time.monotonic() - self._began) / self._limit if self._limit > 0 else 1.0
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # Python hands signals to no other
