@@ -37,7 +37,7 @@ class DevicePhotos:
 
     @classmethod
     def load(cls, photos: PhotoSet, device: torch.device | str) -> DevicePhotos:
-        """Read all photos and put them on a device. Takes two or three milliseconds a photo.
+        """Read all photos and put them on a device. Takes two or three milliseconds of a core a photo.
 
         Raises:
             InputError: they do not fit there (with the bytes needed), or photos are damaged or do not fit their masks.
