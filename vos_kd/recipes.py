@@ -100,7 +100,7 @@ class Recipe:
     distill: DistillConfig = field(default_factory=DistillConfig)
     precision: Literal["bf16", "no"] = "bf16"
     compile: bool = False
-    """Compile the image encoders: pays after some minutes on an accelerator."""
+    """Compile the image encoders: minutes before the first step; what it gains on an accelerator was not measured."""
     seed: int = 1
     log_every: int = 20
     validate_every: int = 500
@@ -135,7 +135,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="gpu",
-            # What one H100 was given: 74 clips a second, 43 GB of its memory (vos_kd/weights/README.md).
+            # What one H100 was given: 74 clips a second, 42 GiB of its memory (vos_kd/weights/README.md).
             data=DataConfig(
                 feed="device", frames=5, height=320, width=320, max_objects=2, batch_size=32, real_share=0.2, workers=8
             ),

@@ -18,6 +18,8 @@ import torch
 from vos_kd import held_out
 from vos_kd import train as train_module
 from vos_kd.checkpoint import load_model
+from vos_kd.data.clips import ClipBatch
+from vos_kd.distill.task import OnlineDistillation
 from vos_kd.errors import InputError
 from vos_kd.export_weights import export
 from vos_kd.recipes import get_recipe
@@ -101,6 +103,14 @@ class Eighths(Stop):
 def test_the_learning_rate_can_come_down_by_the_time_limit(
     anneal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen: list[float] = []
+    forward = OnlineDistillation.forward
+
+    def spy(self: OnlineDistillation, clip: ClipBatch, progress: float, distillation: float) -> dict[str, torch.Tensor]:
+        seen.append(progress)
+        return forward(self, clip, progress, distillation)
+
+    monkeypatch.setattr(OnlineDistillation, "forward", spy)
     monkeypatch.setattr("vos_kd.train.Stop", Eighths)
     recipe = small("optim.steps=1000", "optim.warmup_steps=2")
     assert not train(recipe, tmp_path, time_limit=1, anneal=anneal)
@@ -110,6 +120,7 @@ def test_the_learning_rate_can_come_down_by_the_time_limit(
     rate = next(g["lr"] / g["scale"] for g in state.content["optimizer"]["param_groups"] if g["role"] == "parts")
     assert rate == pytest.approx(rate_at(6, recipe.optim, 7 / 8 if anneal else 0))
     assert (rate < 0.1 * recipe.optim.lr) == anneal
+    assert seen == [n / 8 if anneal else (n - 1) / 1000 for n in range(1, 8)]  # losses that set in late do so in time
 
 
 def test_annealing_needs_a_time_limit(caplog: pytest.LogCaptureFixture) -> None:
@@ -133,7 +144,6 @@ def test_a_kill_in_the_middle_of_a_save_loses_nothing_but_that_save(whole_run: P
     # The second save stops half-way through writing and waits to be killed.
     code = f"""
 import os, time
-from importlib import metadata
 from pathlib import Path
 from vos_kd import files
 from vos_kd.recipes import get_recipe
