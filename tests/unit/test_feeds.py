@@ -67,7 +67,7 @@ def test_validation_says_when_no_video_is_held_out(
         assert "no real video of 7 frames is in the validation part" in caplog.text
 
 
-@pytest.mark.parametrize(("multiple", "expected"), [(4, 4), (3, 6), (1, 7), (8, 7)])
+@pytest.mark.parametrize(("multiple", "expected"), [(4, 4), (5, 5), (3, 6), (1, 7), (8, 7)])
 def test_a_batch_can_have_a_round_number_of_objects(multiple: int, expected: int) -> None:
     counts = [2, 1, 3, 1]
     valid = torch.tensor([[n < count for n in range(3)] for count in counts])
