@@ -1,7 +1,8 @@
 """Objects marked by hand to a tree of masks: `python -m vos_kd.marks MARKS GROUP CLIPS --sam mobile_sam.pt --out DIR`.
 
 `vos_kd/weights/marks.json` holds the marks behind the held-out videos and the clips that the student was trained on.
-A mark is an object in a frame: a box and clicks, of which MobileSAM makes the mask.
+A mark is an object in a frame: a box and clicks, of which MobileSAM makes the mask. With `--between MODEL` a model
+follows the objects from each mark to the next, and from there back; frames in which both ways agree get masks, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +19,25 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from vos_kd.data.masks import write_mask
+from vos_kd.checkpoint import load_model
+from vos_kd.data.masks import object_ids, write_mask
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
+from vos_kd.inference import VideoSegmenter
+from vos_kd.model import Model
 from vos_kd.prompts import Segmenter
 from vos_kd.prompts.hints import gather
 from vos_kd.prompts.kinds import Box, Click
 from vos_kd.prompts.mobile_sam import MobileSamPrompt, open_mobile_sam
+from vos_kd.pseudo_labels import iou, merge
 from vos_kd.video_io import open_clip
 
 log = logging.getLogger(__name__)
 
 _LEAST_PIECE = 0.04
 """Pieces of a mask below this share of its largest are dropped: specks, by what was looked at."""
+_LEAST_AGREEMENT = 0.8
+"""IoU of an object's masks, followed from the mark before and from the mark after."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,16 +48,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("clips", type=Path, help="folder of NAME.mp4 for each clip of the group")
     parser.add_argument("--sam", required=True, metavar="FILE", help="MobileSAM's mobile_sam.pt, or a hub repository")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets JPEGImages and Annotations")
-    parser.add_argument(
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
         "--all-frames", action="store_true", help="write those without a mark, too, to follow objects in"
+    )
+    others.add_argument(
+        "--between", metavar="MODEL", help="write those, with masks, in which MODEL finds the same from both marks"
     )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         marks = read_marks(args.marks, args.group)
         segmenter = MobileSamPrompt(open_mobile_sam(args.sam))
+        follower = load_model(args.between) if args.between else None
         for name, own in tqdm(marks.items(), unit="clip"):
-            write_clip(args.clips / f"{name}.mp4", own, segmenter, args.out, args.all_frames)
+            write_clip(args.clips / f"{name}.mp4", own, segmenter, args.out, args.all_frames, follower)
     except InputError as error:
         log.error("vos_kd.marks: error: %s", error)
         return 2
@@ -78,7 +91,12 @@ def read_marks(path: Path, group: str) -> dict[str, list[tuple[Box, list[Click]]
 
 
 def write_clip(
-    path: Path, marks: list[tuple[Box, list[Click]]], segmenter: Segmenter, out: Path, all_frames: bool
+    path: Path,
+    marks: list[tuple[Box, list[Click]]],
+    segmenter: Segmenter,
+    out: Path,
+    all_frames: bool,
+    follower: Model | None = None,
 ) -> None:
     """Write the marked frames of a clip, and their masks, numbered from the first of them.
 
@@ -87,33 +105,81 @@ def write_clip(
         marks: of it.
         segmenter: makes a mask of each.
         out: the tree.
-        all_frames: write the frames between them, too.
+        all_frames: write the frames between them, too, without masks.
+        follower: write those of them, with masks, on which this model agrees with itself (`between`).
 
     Raises:
         InputError: the clip cannot be read, or ends before its last mark.
     """
     marked = sorted({box.frame for box, _ in marks})
     missing = set(marked)
+    suffix = ".png" if all_frames else ".jpg"  # to follow objects in, as the clip has them; training reads jpg
+    passed: list[tuple[str, np.ndarray]] = []  # frames, by the names of their files, from the last mark on
+    before: np.ndarray | None = None  # the mask there
     with open_clip(path) as clip:
         for index, image in clip.frames(marked[0], marked[-1] + 1):
             file = f"{index - marked[0]:05d}"
-            if not (all_frames or index in missing):
+            if follower is not None:
+                passed.append((file, image))
+            if all_frames or index in missing:
+                _write_image(out / "JPEGImages" / path.stem / f"{file}{suffix}", image)
+            if index not in missing:
                 continue
-            suffix = ".png" if all_frames else ".jpg"  # to follow objects in, as the clip has them; training reads jpg
-            ok, data = cv2.imencode(suffix, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-            assert ok
-            atomic_write(out / "JPEGImages" / path.stem / f"{file}{suffix}", data.tobytes())
-            if index in missing:
-                missing.remove(index)
-                height, width, _ = image.shape
-                ids = np.zeros((height, width), np.uint8)
-                for box, clicks in sorted((m for m in marks if m[0].frame == index), key=lambda m: m[0].object_id):
-                    # Not `render`, which adds what surrounds a click: here MobileSAM has the word.
-                    hints = gather(height, width, [box, *clicks])[box.object_id]
-                    ids[_without_specks(segmenter(image, hints))] = box.object_id
-                write_mask(out / "Annotations" / path.stem / f"{file}.png", ids)
+            missing.remove(index)
+            mask = _marked_mask(image, [mark for mark in marks if mark[0].frame == index], segmenter)
+            write_mask(out / "Annotations" / path.stem / f"{file}.png", mask)
+            if follower is not None:
+                if before is not None:
+                    agreed = between([image for _, image in passed], before, mask, follower)
+                    for (name, own), found in zip(passed[1:-1], agreed, strict=True):
+                        if found is not None:
+                            _write_image(out / "JPEGImages" / path.stem / f"{name}.jpg", own)
+                            write_mask(out / "Annotations" / path.stem / f"{name}.png", found)
+                passed, before = passed[-1:], mask
     if missing:
         raise InputError(f"{path} has no frame {min(missing)}, which is marked; is it another clip of that name?")
+
+
+def between(
+    images: Sequence[np.ndarray], first: np.ndarray, last: np.ndarray, follower: Model
+) -> list[np.ndarray | None]:
+    """Masks of the frames between two masks, where following from either gives the same.
+
+    Args:
+        images: RGB uint8 `[H, W, 3]`, from the one mask to the other.
+        first: uint8 `[H, W]` of object ids, of the first image.
+        last: likewise, of the last.
+        follower: follows, there and back.
+
+    Returns:
+        For each image but the first and last uint8 `[H, W]`, void where the ways differ; None where they differ too
+        much on some object.
+    """
+    there = list(VideoSegmenter(follower).segment(images, {0: first}))
+    back = list(VideoSegmenter(follower).segment(images[::-1], {0: last}))[::-1]
+    ids = sorted({*object_ids(first), *object_ids(last)})
+    names = range(1, ids[-1] + 1)  # `merge` numbers what it is told to keep from 1 on: told all, it keeps the ids
+    return [
+        merge(a, b, names) if all(iou(a == i, b == i) >= _LEAST_AGREEMENT for i in ids) else None
+        for a, b in zip(there[1:-1], back[1:-1], strict=True)
+    ]
+
+
+def _marked_mask(image: np.ndarray, marks: list[tuple[Box, list[Click]]], segmenter: Segmenter) -> np.ndarray:
+    """Ids, uint8 `[H, W]`, of the objects that are marked in an image."""
+    height, width, _ = image.shape
+    ids = np.zeros((height, width), np.uint8)
+    for box, clicks in sorted(marks, key=lambda mark: mark[0].object_id):
+        # Not `render`, which adds what surrounds a click: here MobileSAM has the word.
+        hints = gather(height, width, [box, *clicks])[box.object_id]
+        ids[_without_specks(segmenter(image, hints))] = box.object_id
+    return ids
+
+
+def _write_image(path: Path, image: np.ndarray) -> None:
+    ok, data = cv2.imencode(path.suffix, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert ok
+    atomic_write(path, data.tobytes())
 
 
 def _mark(mark: dict[str, Any]) -> tuple[Box, list[Click]]:

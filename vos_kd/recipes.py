@@ -72,6 +72,9 @@ class OptimConfig:
     clip_norm: float = 3.0
     ema: float = 0.999
     """Decay of the averaged weights that are validated and exported."""
+    fixed_norms: bool = False
+    """Leave all norms of networks that started from weights at their statistics, not only their image encoders': for
+    batches of a few clips, whose own are noise."""
     max_bad_steps: int = 5
     """Non-finite steps in a row after which the run stops; each is skipped and counted."""
 

@@ -215,7 +215,8 @@ def _training_mode(task: OnlineDistillation, recipe: Recipe) -> None:
         (task.teacher, (recipe.teacher_encoder, recipe.teacher_weights)),
     ):
         if network is not None and any(files):
-            for module in network.backbone.modules():
+            is_whole = recipe.optim.fixed_norms and files[1] is not None
+            for module in (network if is_whole else network.backbone).modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
     if task.teacher is not None and task.config.teacher_mode == "frozen":

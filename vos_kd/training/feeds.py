@@ -57,8 +57,9 @@ def validation_batches(recipe: Recipe, frames: int = VALIDATION_FRAMES) -> list[
     """The same held-out clips, of so many frames, at every validation of every run with this data."""
     data = replace(recipe.data, frames=frames)
     source = build_source(data, "validation")
-    stream = BatchStream(source, partial(collate, max_objects=data.max_objects), data.batch_size, VALIDATION_SEED)
-    return [stream.batch(n) for n in range(-(-recipe.validation_clips // data.batch_size))]
+    size = min(data.batch_size, recipe.validation_clips)  # an accelerator waits while they are drawn
+    stream = BatchStream(source, partial(collate, max_objects=data.max_objects), size, VALIDATION_SEED)
+    return [stream.batch(n) for n in range(-(-recipe.validation_clips // size))]
 
 
 def build_source(data: DataConfig, part: Part) -> Source:
