@@ -116,26 +116,29 @@ def write_clip(
     suffix = ".png" if all_frames else ".jpg"  # to follow objects in, as the clip has them; training reads jpg
     passed: list[tuple[str, np.ndarray]] = []  # frames, by the names of their files, from the last mark on
     before: np.ndarray | None = None  # the mask there
+    images, masks = out / "JPEGImages" / path.stem, out / "Annotations" / path.stem
     with open_clip(path) as clip:
         for index, image in clip.frames(marked[0], marked[-1] + 1):
             file = f"{index - marked[0]:05d}"
             if follower is not None:
                 passed.append((file, image))
             if all_frames or index in missing:
-                _write_image(out / "JPEGImages" / path.stem / f"{file}{suffix}", image)
+                _write_image(images / f"{file}{suffix}", image)
             if index not in missing:
                 continue
             missing.remove(index)
             mask = _marked_mask(image, [mark for mark in marks if mark[0].frame == index], segmenter)
-            write_mask(out / "Annotations" / path.stem / f"{file}.png", mask)
-            if follower is not None:
-                if before is not None:
-                    agreed = between([image for _, image in passed], before, mask, follower)
-                    for (name, own), found in zip(passed[1:-1], agreed, strict=True):
-                        if found is not None:
-                            _write_image(out / "JPEGImages" / path.stem / f"{name}.jpg", own)
-                            write_mask(out / "Annotations" / path.stem / f"{name}.png", found)
-                passed, before = passed[-1:], mask
+            write_mask(masks / f"{file}.png", mask)
+            if follower is not None and before is not None:
+                agreed = between([image for _, image in passed], before, mask, follower)
+                for (name, own), found in zip(passed[1:-1], agreed, strict=True):
+                    if found is None:  # another model may have been sure of it before
+                        (masks / f"{name}.png").unlink(missing_ok=True)
+                        (images / f"{name}.jpg").unlink(missing_ok=True)
+                    else:
+                        _write_image(images / f"{name}.jpg", own)
+                        write_mask(masks / f"{name}.png", found)
+            passed, before = passed[-1:], mask
     if missing:
         raise InputError(f"{path} has no frame {min(missing)}, which is marked; is it another clip of that name?")
 

@@ -17,7 +17,7 @@ import torch
 
 from vos_kd import held_out
 from vos_kd import train as train_module
-from vos_kd.checkpoint import load_model
+from vos_kd.checkpoint import find_weights, load_model, read_weights
 from vos_kd.data.clips import ClipBatch
 from vos_kd.distill.task import OnlineDistillation
 from vos_kd.errors import InputError
@@ -253,6 +253,23 @@ def test_steps_that_are_not_finite_are_skipped_counted_and_abort(
     assert all(torch.isfinite(value).all() for value in load_checkpoint_state(run).values())
     images = torch.load(run / "bad_batch.pt", weights_only=True)[0]
     assert images.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("is_fixed", [False, True])
+def test_norms_of_loaded_weights_stay_where_they_are_told_to(tmp_path: Path, is_fixed: bool) -> None:
+    run = tmp_path / "run"
+    settings = ["student=student", "student_weights=student", "distill.teacher_mode=none", "optim.steps=1"]
+    train(small(*settings, f"optim.fixed_norms={is_fixed}"), run)
+    before = {name: value.float() for name, value in read_weights(find_weights("student"))[1].items()}
+    after = {
+        name.removeprefix("student."): value
+        for name, value in load_checkpoint_state(run).items()
+        if name.endswith(("running_mean", "running_var"))
+    }
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    own = {name for name in after if not name.startswith("backbone.")}
+    assert 0 < len(own) < len(after)
+    assert moved == (set() if is_fixed else own)
 
 
 def test_the_held_out_figure_of_a_run_can_be_repeated(

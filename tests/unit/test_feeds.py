@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -65,6 +66,14 @@ def test_validation_says_when_no_video_is_held_out(
         assert caplog.text == ""
         validation_batches(recipe(photos=photos, davis=videos), frames=FRAMES + 1)
         assert "no real video of 7 frames is in the validation part" in caplog.text
+
+
+@pytest.mark.parametrize(("clips", "batch_size", "expected"), [(4, 3, [3, 3]), (4, 4, [4]), (2, 64, [2])])
+def test_no_more_validation_clips_are_drawn_than_needed(
+    photos: Path, clips: int, batch_size: int, expected: list[int]
+) -> None:
+    settings = replace(recipe(photos=photos, batch_size=batch_size), validation_clips=clips)
+    assert [len(batch.images) for batch in validation_batches(settings)] == expected
 
 
 @pytest.mark.parametrize(("multiple", "expected"), [(4, 4), (5, 5), (3, 6), (1, 7), (8, 7)])

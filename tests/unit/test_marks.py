@@ -160,6 +160,9 @@ def test_frames_between_marks_join_the_tree(file: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(marks, "between", found)
     out = file.parent / "out"
     own = read_marks(file, "held_out")["clip"]
+    for left in (out / "JPEGImages" / "clip" / "00002.jpg", out / "Annotations" / "clip" / "00002.png"):
+        left.parent.mkdir(parents=True)
+        left.touch()  # of a former run with another model
     write_clip(file.parent / "clip.mp4", own, box_and_speck, out, all_frames=False, follower=cast(Any, "model"))
     [video] = davis_sequences(out, image_set=None, resolution=None)
     assert [path.name for path in video.masks] == ["00000.png", "00001.png", "00003.png"]
