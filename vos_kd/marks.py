@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _LEAST_PIECE = 0.04
 """Pieces of a mask below this share of its largest are dropped: specks, by what was looked at."""
 _LEAST_AGREEMENT = 0.8
-"""IoU of an object's masks, followed from the mark before and from the mark after."""
+"""Least IoU of an object's masks, followed from the mark before and from the mark after."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -158,9 +158,11 @@ def between(
         For each image but the first and last uint8 `[H, W]`, void where the ways differ; None where they differ too
         much on some object.
     """
+    ids = sorted({*object_ids(first), *object_ids(last)})
+    if not ids:  # nothing was found at the marks
+        return [None] * (len(images) - 2)
     there = list(VideoSegmenter(follower).segment(images, {0: first}))
     back = list(VideoSegmenter(follower).segment(images[::-1], {0: last}))[::-1]
-    ids = sorted({*object_ids(first), *object_ids(last)})
     names = range(1, ids[-1] + 1)  # `merge` numbers what it is told to keep from 1 on: told all, it keeps the ids
     return [
         merge(a, b, names) if all(iou(a == i, b == i) >= _LEAST_AGREEMENT for i in ids) else None

@@ -146,6 +146,8 @@ def test_an_object_that_only_one_mark_shows_is_not_made_up(monkeypatch: pytest.M
     both = np.round(images[0][..., 0] / 100).astype(np.uint8)
     one = np.where(both == 2, both, np.uint8(0))
     assert marks.between(images, both, one, cast(Any, 0)) == [None, None]
+    nothing = np.zeros_like(both)
+    assert marks.between(images, nothing, nothing, cast(Any, 0)) == [None, None]
     kept = marks.between(images, one, one, cast(Any, 0))
     assert [np.unique(mask).tolist() for mask in kept if mask is not None] == [[0, 2]] * 2  # ids stay
 
