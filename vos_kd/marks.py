@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,21 @@ import numpy as np
 from tqdm import tqdm
 
 from vos_kd.checkpoint import load_model
-from vos_kd.data.masks import object_ids, write_mask
+from vos_kd.consistency import between
+from vos_kd.data.masks import write_mask
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
-from vos_kd.inference import VideoSegmenter
 from vos_kd.model import Model
 from vos_kd.prompts import Segmenter
 from vos_kd.prompts.hints import gather
 from vos_kd.prompts.kinds import Box, Click
 from vos_kd.prompts.mobile_sam import MobileSamPrompt, open_mobile_sam
-from vos_kd.pseudo_labels import iou, merge
 from vos_kd.video_io import open_clip
 
 log = logging.getLogger(__name__)
 
 _LEAST_PIECE = 0.04
 """Pieces of a mask below this share of its largest are dropped: specks, by what was looked at."""
-_LEAST_AGREEMENT = 0.8
-"""Least IoU of an object's masks, followed from the mark before and from the mark after."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,33 +137,6 @@ def write_clip(
             passed, before = passed[-1:], mask
     if missing:
         raise InputError(f"{path} has no frame {min(missing)}, which is marked; is it another clip of that name?")
-
-
-def between(
-    images: Sequence[np.ndarray], first: np.ndarray, last: np.ndarray, follower: Model
-) -> list[np.ndarray | None]:
-    """Masks of the frames between two masks, where following from either gives the same.
-
-    Args:
-        images: RGB uint8 `[H, W, 3]`, from the one mask to the other.
-        first: uint8 `[H, W]` of object ids, of the first image.
-        last: likewise, of the last.
-        follower: follows, there and back.
-
-    Returns:
-        For each image but the first and last uint8 `[H, W]`, void where the ways differ; None where they differ too
-        much on some object.
-    """
-    ids = sorted({*object_ids(first), *object_ids(last)})
-    if not ids:  # nothing was found at the marks
-        return [None] * (len(images) - 2)
-    there = list(VideoSegmenter(follower).segment(images, {0: first}))
-    back = list(VideoSegmenter(follower).segment(images[::-1], {0: last}))[::-1]
-    names = range(1, ids[-1] + 1)  # `merge` numbers what it is told to keep from 1 on: told all, it keeps the ids
-    return [
-        merge(a, b, names) if all(iou(a == i, b == i) >= _LEAST_AGREEMENT for i in ids) else None
-        for a, b in zip(there[1:-1], back[1:-1], strict=True)
-    ]
 
 
 def _marked_mask(image: np.ndarray, marks: list[tuple[Box, list[Click]]], segmenter: Segmenter) -> np.ndarray:

@@ -4,8 +4,6 @@ Real motion is what synthetic clips lack. Of each clip a few stretches are taken
 MobileSAM proposes objects; the teacher follows them to the end and from there back again. An object stays if it comes
 back to where it began and MobileSAM agrees with where it ended; pixels on which both ways disagree become void, and
 nothing is learnt from them. The result is a tree in DAVIS layout, for `--set data.davis=...`.
-
-Forward-backward consistency as a filter: Kalal et al., "Forward-Backward Error", ICPR 2010.
 """
 
 from __future__ import annotations
@@ -25,7 +23,8 @@ from tqdm import tqdm
 
 from vos_kd.arguments import whole
 from vos_kd.checkpoint import load_model
-from vos_kd.data.masks import VOID_ID, object_ids, write_mask
+from vos_kd.consistency import agreed, iou
+from vos_kd.data.masks import object_ids, write_mask
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
 from vos_kd.inference import VideoSegmenter
@@ -161,15 +160,9 @@ def label(images: Sequence[np.ndarray], sam: MobileSam, teacher: Model, most_obj
     returned = [i for i in object_ids(first) if iou(first == i, back[0] == i) >= _LEAST_RETURN]
     last = _embed(sam, images[-1])
     kept = [i for i in returned if iou(there[-1] == i, _in_box(sam, last, there[-1] == i)) >= _LEAST_AGREEMENT]
-    return [merge(a, b, kept) for a, b in zip(there, back, strict=True)] if kept else None
-
-
-def merge(there: np.ndarray, back: np.ndarray, kept: Sequence[int]) -> np.ndarray:
-    """Two masks of a frame as one, uint8 `[H, W]`: kept objects as 1, 2, ... where both agree, void where not."""
-    table = np.zeros(256, np.uint8)
-    table[list(kept)] = range(1, len(kept) + 1)
-    a, b = table[there], table[back]
-    return np.where(a == b, a, np.uint8(VOID_ID))
+    names = np.zeros(256, np.uint8)
+    names[kept] = range(1, len(kept) + 1)
+    return [agreed(names[a], names[b]) for a, b in zip(there, back, strict=True)] if kept else None
 
 
 def propose(embedding: Embedding, sam: MobileSam, most: int) -> np.ndarray:
@@ -207,12 +200,6 @@ def choose(proposals: Proposals, most: int) -> list[np.ndarray]:
         if all((mask & (c > 0)).sum() < _SAME * min(mask.sum(), (c > 0).sum()) for c in chosen):
             chosen.append(logits[n])
     return chosen
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of bool masks; 0 where both are empty: nothing was followed."""
-    either = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / either if either else 0.0
 
 
 def _require_different_names(videos: Sequence[Path]) -> None:

@@ -207,18 +207,6 @@ def test_proposals_are_taken_surest_first_and_none_twice() -> None:
     assert pseudo_labels.choose(Proposals(wavering, torch.tensor([[0.99]])), most=3) == []
 
 
-def test_where_both_ways_disagree_nothing_is_learnt() -> None:
-    there, back = np.array([[0, 1, 2, 2, 3]], np.uint8), np.array([[0, 1, 1, 2, 0]], np.uint8)
-    assert pseudo_labels.merge(there, back, [1, 2]).tolist() == [[0, 1, VOID_ID, 2, 0]]
-    assert pseudo_labels.merge(there, back, [2]).tolist() == [[0, 0, VOID_ID, 1, 0]]
-
-
-def test_iou_of_nothing_is_nothing_followed() -> None:
-    a = np.array([True, True, False])
-    assert pseudo_labels.iou(a, np.array([True, False, True])) == 1 / 3
-    assert pseudo_labels.iou(a & False, a & False) == 0
-
-
 class _Oracle:
     """In place of MobileSAM: finds what is unlike the background, so that a run needs no weights."""
 
@@ -294,6 +282,29 @@ def test_what_does_not_return_to_where_it_began_is_dropped(
     images = [np.where(_square(n)[..., None], 255, 0).repeat(3, 2).astype(np.uint8) for n in range(3)]
     masks = pseudo_labels.label(images, cast(Any, _Oracle(True)), cast(Any, None), 3)
     assert len([] if masks is None else object_ids(masks[0])) == objects
+
+
+def test_what_is_kept_is_numbered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two objects the first does not return: the second becomes 1, and what was the first is background."""
+    first = np.zeros((8, 12), np.uint8)
+    first[:, :4], first[:, 8:] = 1, 2
+    ways = iter([first, np.where(first == 1, np.uint8(0), first)])
+
+    class Follows:
+        def __init__(self, _: object) -> None:
+            self.mask = next(ways)
+
+        def segment(self, images: list[np.ndarray], masks: dict[int, np.ndarray]) -> list[np.ndarray]:
+            return [self.mask] * len(images)
+
+    monkeypatch.setattr(pseudo_labels, "VideoSegmenter", Follows)
+    monkeypatch.setattr(pseudo_labels, "propose", lambda *_: first)
+    monkeypatch.setattr(pseudo_labels, "_in_box", lambda sam, embedding, mask: mask)
+    images = [np.zeros((8, 12, 3), np.uint8)] * 3
+    masks = pseudo_labels.label(images, cast(Any, _Oracle(True)), cast(Any, None), 3)
+    assert masks is not None
+    for mask in masks:
+        np.testing.assert_array_equal(mask, np.where(first == 2, 1, 0))
 
 
 def test_a_clip_that_is_too_short_or_no_clip_is_told(

@@ -108,9 +108,8 @@ def concatenate(batches: Sequence[ClipBatch]) -> ClipBatch:
 def with_round_count(batch: ClipBatch, multiple: int) -> ClipBatch:
     """Leave out the last object of a few clips, so that the batch has a multiple of so many.
 
-    cuDNN plans every convolution anew for every new number of objects. On an H100, 26 seconds of a run's first 50 steps
-    went into that with multiples of eight objects, 66 without (with another batch size). What is left out stays in the
-    picture, as one more thing that is not to be followed.
+    cuDNN plans every convolution anew for every new number of objects (`vos_kd/weights/README.md` says what that cost).
+    What is left out stays in the picture, as one more thing that is not to be followed.
 
     Args:
         batch: its tensors may be changed.
