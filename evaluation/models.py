@@ -125,13 +125,18 @@ def describe_memory(model: Model) -> str:
     >>> from vos_kd import load_model
     >>> describe_memory(load_model("stcn_r50", random_weights=True, device="cpu"))
     'given frames and every 5th, all kept; best 20 positions read'
+    >>> describe_memory(load_model("student", random_weights=True, device="cpu")).partition("read; ")[2]
+    "pieces farther than 10% of the short side from the last frame's dropped"
     """
     memory = model.config.memory
     kept = "all kept" if memory.max_recent is None else f"latest {memory.max_recent} kept"
     every = "every frame" if memory.memory_interval == 1 else f"every {memory.memory_interval}th"
     parts = [f"given frames and {every}, {kept}"]
     parts += ["the frame before"] if memory.keep_previous else []
-    return "; ".join([*parts, f"best {memory.top_k} positions read" if memory.top_k else "all positions read"])
+    parts += [f"best {memory.top_k} positions read" if memory.top_k else "all positions read"]
+    if memory.reach is not None:
+        parts += [f"pieces farther than {memory.reach:.0%} of the short side from the last frame's dropped"]
+    return "; ".join(parts)
 
 
 def _runtime(model: Model) -> str:

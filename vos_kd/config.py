@@ -50,7 +50,7 @@ BACKBONES = (
 
 @dataclass(frozen=True)
 class MemoryConfig:
-    """What a `MemoryBank` keeps of a video and how it is read."""
+    """What is remembered of a video: what a `MemoryBank` keeps, how it is read, and where objects were."""
 
     memory_interval: int = 5
     """A frame is kept in memory every so many frames; 5 is STM's and STCN's."""
@@ -62,11 +62,17 @@ class MemoryConfig:
     """Whether the newest memory frame is always the frame before the query."""
     top_k: int | None = None
     """Memory positions a query reads; None reads all, which is one well-shaped product instead of a selection."""
+    reach: float | None = 0.1
+    """A piece of an object that lies farther from where the object was than this share of the frame's shorter side is
+    dropped, where a nearer one is found: `vos_kd.modeling.distractors`; None keeps all. Chosen on whole held-out videos
+    at 480p, at all of their frames and at every fourth, see vos_kd/weights/README.md: 4 points of J."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "memory_interval", "max_given")
         _require_positive(self, *(name for name in ("max_recent", "top_k") if getattr(self, name) is not None))
         _require_bool(self, "keep_previous")
+        if self.reach is not None and not (type(self.reach) in (int, float) and 0 < self.reach <= 1):
+            raise InputError(f"MemoryConfig.reach is {self.reach!r}; expected a share above 0 and up to 1, or none.")
 
 
 @dataclass(frozen=True)
@@ -240,7 +246,7 @@ PRESETS: dict[str, ModelConfig] = {
             name="stcn_r50",
             architecture="stcn",
             # The published settings: everything remembered, each query reads its best 20 positions.
-            memory=MemoryConfig(max_recent=None, top_k=20),
+            memory=MemoryConfig(max_recent=None, top_k=20, reach=None),
             description="The published STCN (ResNet-50 key encoder): yardstick for parameters, FLOPs and speed.",
         ),
     )

@@ -1,8 +1,8 @@
 """J on what training holds out: `python -m vos_kd.held_out student,new.safetensors --set data.photos=DIR`.
 
 The clips, and how they are cut, are those of `vos_kd.train` with the same settings: networks can be compared before a
-choice is made, and the figure of a model card can be repeated. With `--videos DIR` it is whole videos instead, and with
-`--memory KEY=VALUE` what a model remembers of them can be chosen, too.
+choice is made, and the figure of a model card can be repeated. With `--videos DIR` it is whole videos instead, at any
+size and speed, and with `--memory KEY=VALUE` what a model remembers of them can be chosen, too.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        if args.videos is None and args.memory:
-            raise InputError("--memory is for whole videos; give --videos DIR with it.")
+        if args.videos is None and (args.memory or args.short_side or args.every != 1):
+            raise InputError("--memory, --short-side and --every are for whole videos; give --videos DIR with them.")
         if args.videos is not None:
-            _report_videos(args.models.split(","), args.videos, args.memory)
+            _report_videos(args.models.split(","), args.videos, args.memory, args.short_side, args.every)
         else:
             _report_clips(args.models.split(","), get_recipe(args.recipe, args.set), args.frames)
     except InputError as error:
@@ -58,13 +58,13 @@ def _report_clips(sources: list[str], recipe: Recipe, frames: int) -> None:
         sys.stdout.write(f"{source}: J {j:.4f} on {clips}\n")
 
 
-def _report_videos(sources: list[str], root: Path, memory: list[str]) -> None:
+def _report_videos(sources: list[str], root: Path, memory: list[str], short_side: int | None, every: int) -> None:
     models = {source: load_model(source) for source in sources}
     videos = whole_videos(root)
     for source, model in models.items():
         remember = changed(model.config.memory, memory)
         scores = {
-            name: video_jaccard(model, images, masks, remember)
+            name: video_jaccard(model, images, masks, remember, short_side=short_side, every=every)
             for name, images, masks in tqdm(videos, desc=source, leave=False, unit="video")
         }
         each = ", ".join(f"{name} {j:.3f}" for name, j in scores.items())
@@ -98,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--memory", action="append", default=[], metavar="KEY=VALUE", help="of whole videos, such as max_recent=1"
+    )
+    parser.add_argument(
+        "--short-side", type=whole(16), metavar="PIXELS", help="scale whole videos to it, up or down; default: as is"
+    )
+    parser.add_argument(
+        "--every", type=whole(1), default=1, metavar="N", help="of whole videos, see every Nth frame; default: all"
     )
     return parser
 

@@ -14,6 +14,7 @@ from vos_kd.errors import InputError
 from vos_kd.geometry import FrameGeometry
 from vos_kd.model import Model
 from vos_kd.modeling.aggregation import soft_aggregate
+from vos_kd.modeling.distractors import without_distractors
 from vos_kd.modeling.layers import upsample
 from vos_kd.modeling.memory import MemoryBank
 from vos_kd.modeling.network import FrameFeatures, ObjectPrior
@@ -55,6 +56,8 @@ class VideoSegmenter:
         self._first_index = 0
         self._geometry: FrameGeometry | None = None
         self._prior: ObjectPrior | None = None
+        self._before: Tensor | None = None
+        """Probabilities of the followed objects in the last frame, as `memorize` got them."""
 
     def segment(self, frames: Iterable[Image], masks: Mapping[int, np.ndarray]) -> Iterator[np.ndarray]:
         """Segment a clip lazily.
@@ -128,6 +131,8 @@ class VideoSegmenter:
         kept = [n for n in range(len(self.object_ids)) if n != index]
         if self._prior is not None:
             self._prior = ObjectPrior(self._prior.value[:, kept], self._prior.mask[:, kept])
+        if self._before is not None:
+            self._before = self._before[kept]
         del self.object_ids[index]
         self.memory.drop(object_id)
 
@@ -151,7 +156,11 @@ class VideoSegmenter:
         logits = network.segment(features, readout[None], self._prior).float()
         if network.logit_stride != network.mask_stride:
             logits = upsample(logits, network.logit_stride // network.mask_stride)
-        return features, torch.sigmoid(logits)[0]
+        probs = torch.sigmoid(logits)[0]
+        reach = self.memory.config.reach
+        if reach is not None and self._before is not None:
+            probs = without_distractors(probs, self._before, reach)
+        return features, probs
 
     def memorize(self, frame: Tensor, features: FrameFeatures, probs: Tensor, given: Sequence[int]) -> None:
         """Remember a frame, where the memory's rules ask for it.
@@ -162,6 +171,7 @@ class VideoSegmenter:
             probs: `[O, H/s, W/s]` of the followed objects.
             given: the objects whose masks were given; only these are kept as such, the others were predicted.
         """
+        self._before = probs
         config = self.memory.config
         network = self.model.network
         is_memory_frame = (self.frame_index - self._first_index) % config.memory_interval == 0

@@ -29,6 +29,10 @@ def test_every_preset_survives_json() -> None:
         ('{"name": "x", "network": {"block": "odd"}}', "block is 'odd'"),
         ('{"name": "x", "memory": {"top_k": 0}}', "top_k is 0"),
         ('{"name": "x", "memory": {"memory_interval": null}}', "memory_interval is None"),
+        ('{"name": "x", "memory": {"reach": 0}}', "reach is 0; expected a share"),
+        ('{"name": "x", "memory": {"reach": 1.5}}', "reach is 1.5"),
+        ('{"name": "x", "memory": {"reach": true}}', "reach is True"),
+        ('{"name": "x", "memory": {"reach": NaN}}', "reach is nan"),
         ('{"name": "x", "network": {"backbone": "hf-hub:someone/model"}}', "backbone is 'hf-hub:someone/model'"),
         ('{"name": "x", "network": {"decoder_widths": 5}}', "decoder_widths is 5"),
         ('{"name": "x", "network": {"decoder_widths": [1, 2, 100000]}}', "decoder_widths is"),
@@ -50,3 +54,8 @@ def test_equal_configurations_give_equal_text() -> None:
 def test_memory_is_bounded_unless_asked() -> None:
     assert MemoryConfig().max_recent == 5
     assert PRESETS["stcn_r50"].memory.max_recent is None
+
+
+def test_published_networks_find_objects_anywhere_and_ours_near_where_they_were() -> None:
+    assert PRESETS["stcn_r50"].memory.reach is None
+    assert PRESETS["student"].memory.reach == PRESETS["teacher"].memory.reach == 0.1

@@ -109,6 +109,36 @@ def test_an_object_said_to_be_out_of_sight_is() -> None:
     assert iou(got, truth, 1) > 0.85
 
 
+def test_what_looks_like_the_object_far_from_it_is_not_taken_for_it() -> None:
+    first, mask = frame({1: 0}, width=256)
+    later, truth = frame({1: 16}, width=256)
+    later[16:48, 192:224] = COLOURS[1]
+    segmenter = VideoSegmenter(model(reach=0.1))
+    segmenter.step(first, mask)
+    assert iou(segmenter.step(later), truth, 1) > 0.85
+    anywhere = VideoSegmenter(model(reach=None))
+    anywhere.step(first, mask)
+    assert (anywhere.step(later)[16:48, 192:224] == 1).mean() > 0.9
+
+
+def test_where_the_object_was_is_where_it_was_last() -> None:
+    segmenter = VideoSegmenter(model(reach=0.1))
+    segmenter.step(*frame({1: 0}, width=256))
+    segmenter.step(frame({1: 192}, width=256)[0])  # jumps: one piece, kept
+    image, truth = frame({1: 192}, width=256)
+    image[16:48, 0:32] = COLOURS[1]
+    assert iou(segmenter.step(image), truth, 1) > 0.85
+
+
+def test_distractors_are_told_of_the_right_object_after_another_was_dropped() -> None:
+    segmenter = VideoSegmenter(model(reach=0.1))
+    segmenter.step(*frame({1: 0, 2: 192}, width=256))
+    segmenter.drop(1)
+    image, truth = frame({2: 192}, width=256)
+    image[16:48, 0:32] = COLOURS[2]
+    assert iou(segmenter.step(image), truth, 2) > 0.85
+
+
 def test_a_dropped_object_is_never_returned_again() -> None:
     segmenter = VideoSegmenter(model())
     segmenter.step(*frame({1: 0, 2: 64}))

@@ -12,7 +12,7 @@ from vos_kd import VideoSegmenter, held_out, load_model
 from vos_kd.config import MemoryConfig
 from vos_kd.data.masks import write_mask
 from vos_kd.errors import InputError
-from vos_kd.training.whole_videos import video_jaccard, whole_videos
+from vos_kd.training.whole_videos import frames_between, video_jaccard, whole_videos
 
 
 def disc(x: int) -> np.ndarray:
@@ -63,8 +63,41 @@ def test_the_command_tells_the_mean_and_each_video(
     assert "there is no setting 'recent'; near it: max_recent" in caplog.text
     assert held_out.main(["student", "--videos", str(root), "--memory", "max_recent=0"]) == 2
     assert "max_recent is 0" in caplog.text
-    assert held_out.main(["student", "--memory", "max_recent=1"]) == 2
-    assert "give --videos DIR" in caplog.text
+    for option in ("--memory=max_recent=1", "--short-side=96", "--every=2"):
+        caplog.clear()
+        assert held_out.main(["student", option]) == 2
+        assert "give --videos DIR" in caplog.text
+
+
+def test_a_video_can_be_seen_larger_and_faster(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model("student", device="cpu", dtype="float32")
+    [(_, frames, truths)] = whole_videos(root)
+    images = [cv2.imread(str(p))[..., ::-1] for p in sorted(frames.iterdir())]
+    large = [cv2.resize(image, (144, 96), interpolation=cv2.INTER_LANCZOS4) for image in images]
+    first = cv2.resize(disc(24), (144, 96), interpolation=cv2.INTER_NEAREST)
+    masks = list(VideoSegmenter(model).segment([large[n] for n in (0, 2, 4, 6, 8)], {0: first}))
+    expected = []
+    for n in (4, 8):
+        found, truth = cv2.resize(masks[n // 2], (96, 64), interpolation=cv2.INTER_NEAREST) == 1, disc(24 + 5 * n) > 0
+        expected.append((found & truth).sum() / (found | truth).sum())
+    shapes = []
+    step = VideoSegmenter.step
+
+    def watched(segmenter: VideoSegmenter, image: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        shapes.append(image.shape)
+        return step(segmenter, image, masks)
+
+    monkeypatch.setattr(VideoSegmenter, "step", watched)
+    got = video_jaccard(model, frames, truths, short_side=96, every=2)
+    assert got == pytest.approx(np.mean(expected), abs=1e-9)
+    assert got > 0.7
+    assert shapes == [(96, 144, 3)] * 5
+
+
+def test_frames_between_marks_are_spread_evenly_and_marks_are_never_left_out() -> None:
+    assert sorted(frames_between([0, 16, 25], 4)) == [0, 4, 8, 12, 16, 19, 22, 25]
+    assert frames_between([2, 5], 1) == {2, 3, 4, 5}
+    assert frames_between([2, 5], 50) == {2, 5}
 
 
 def test_a_video_that_ends_before_its_masks_is_refused(root: Path) -> None:

@@ -5,8 +5,12 @@ Of a video the first frame needs a mask; of the others as many have one as someb
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from vos_kd.config import MemoryConfig
@@ -34,7 +38,15 @@ def whole_videos(root: Path) -> list[tuple[str, Path, Path]]:
     return videos
 
 
-def video_jaccard(model: Model, images: Path, masks: Path, memory: MemoryConfig | None = None) -> float:
+def video_jaccard(
+    model: Model,
+    images: Path,
+    masks: Path,
+    memory: MemoryConfig | None = None,
+    *,
+    short_side: int | None = None,
+    every: int = 1,
+) -> float:
     """Mean J of a video's objects over the frames that have a mask, without the first, whose mask is given; 0-1.
 
     Args:
@@ -42,6 +54,8 @@ def video_jaccard(model: Model, images: Path, masks: Path, memory: MemoryConfig 
         images: folder of all frames.
         masks: folder of PNGs named as their frames are.
         memory: what to remember; the model's own setting by default.
+        short_side: frames are scaled to it, up or down, and the masks found to the frames' own size.
+        every: how many frames the model goes on at a time, at most: 4 makes a fast video of a slow one.
 
     Raises:
         InputError: a file is missing or damaged, or there is no mask of the first frame or none of a later one.
@@ -55,12 +69,40 @@ def video_jaccard(model: Model, images: Path, masks: Path, memory: MemoryConfig 
             )
         segmenter = VideoSegmenter(model, memory=memory)
         scored = set(truth.names[1:])
+        seen = frames_between([index for index, name in enumerate(names) if name in truth.names], every)
+        size = (clip.info.width, clip.info.height)
+        scale = 1 if short_side is None else short_side / min(size)
         scores: list[np.ndarray] = []
         for index, image in clip.frames():
+            if index not in seen:
+                continue
             name = names[index]
-            mask = segmenter.step(image, truth.mask(name) if index == 0 else None)
+            given = _scaled(truth.mask(name), scale, cv2.INTER_NEAREST) if index == 0 else None
+            mask = segmenter.step(_scaled(image, scale, cv2.INTER_LANCZOS4 if scale > 1 else cv2.INTER_AREA), given)
             if name in scored:
+                if scale != 1:
+                    mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
                 scores.append(score_frame(mask, truth.mask(name), segmenter.object_ids)[0])
         if len(scores) < len(scored):
             raise InputError(f"{images}: {'; '.join(clip.warnings)}. Expected every frame up to the last with a mask.")
     return float(np.mean(scores))
+
+
+def frames_between(marked: Sequence[int], every: int) -> set[int]:
+    """Those marked, and between each two of them as few others, evenly, as leave no step longer than `every`.
+
+    >>> sorted(frames_between([0, 9, 17], 4))
+    [0, 3, 6, 9, 13, 17]
+    """
+    frames = set(marked)
+    for first, last in pairwise(marked):
+        steps = math.ceil((last - first) / every)
+        frames |= {first + (last - first) * step // steps for step in range(steps)}
+    return frames
+
+
+def _scaled(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
+    if scale == 1:
+        return image
+    height, width = (round(side * scale) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=interpolation)

@@ -1,0 +1,43 @@
+"""Distractors: pieces of an object far from where it was a frame ago, which look like it but are something else.
+
+A memory read by appearance alone finds the object's looks anywhere in the frame. RMNet (Xie et al., CVPR 2021) reads
+only around where the object was; here only what is found apart from it is dropped, so that fast objects stay whole.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def without_distractors(probs: Tensor, before: Tensor, reach: float) -> Tensor:
+    """Drop connected pieces of objects that lie out of reach of where the objects were.
+
+    An object that was not seen before, or of which no piece is in reach, keeps all of them: it may have come back, or
+    jumped.
+
+    Args:
+        probs: `[O, H, W]` in 0-1, of each object for itself; above 0.5 is the object.
+        before: likewise, of the frame before.
+        reach: of the shorter side of a mask, how far a piece may lie from the object before; 0-1.
+
+    Returns:
+        `probs`, zero in the dropped pieces.
+    """
+    shown, was = ((p > 0.5).to(torch.uint8).cpu().numpy() for p in (probs, before))
+    radius = max(1, round(reach * min(probs.shape[-2:])))
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    dropped = np.zeros(shown.shape, bool)
+    for index, mask in enumerate(shown):
+        count, pieces = cv2.connectedComponents(mask)
+        if count <= 2 or not was[index].any():  # background and one piece: the usual case
+            continue
+        is_near = np.bincount(pieces[cv2.dilate(was[index], kernel) > 0], minlength=count) > 0
+        if is_near[1:].any():
+            is_near[0] = True  # the background, which is no piece
+            dropped[index] = ~is_near[pieces]
+    if not dropped.any():
+        return probs
+    return probs.masked_fill(torch.from_numpy(dropped).to(probs.device), 0)
