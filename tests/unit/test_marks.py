@@ -73,8 +73,12 @@ def test_all_frames_are_there_to_follow_in(file: Path) -> None:
     assert sorted(p.name for p in (out / "Annotations" / "clip").iterdir()) == ["00000.png", "00003.png"]
 
 
-def test_the_bundled_marks_are_those_of_eight_and_thirteen_clips() -> None:
+def test_the_bundled_marks_are_those_of_eight_and_thirteen_clips_and_of_later_frames_of_five() -> None:
     held_out, training = (read_marks(BUNDLED, group) for group in ("held_out", "training"))
+    later = read_marks(BUNDLED, "held_out_720p")
+    assert len(later) == 5
+    last = {name: max(box.frame for box, _ in own) for name, own in training.items()}
+    assert all(min(box.frame for box, _ in own) > last.get(f"edgetam_{name}", -1) for name, own in later.items())
     assert (len(held_out), len(training)) == (8, 13)
     assert not set(held_out) & set(training)
     assert all(len({box.frame for box, _ in own}) == 5 for own in held_out.values())
