@@ -36,9 +36,22 @@ def test_reach_is_a_share_of_the_shorter_side_and_ends_sharply() -> None:
     assert columns(without_distractors(probs((2, 8), (12, 14)), probs((2, 8)), 0.2)) == [*range(2, 8)]
 
 
+def test_a_piece_that_touches_the_object_is_in_any_reach() -> None:
+    assert columns(without_distractors(probs((2, 5), (8, 12)), probs((2, 8)), 0.001)) == [*range(2, 5), *range(8, 12)]
+    assert columns(without_distractors(probs((2, 5), (9, 12)), probs((2, 8)), 0.001)) == [*range(2, 5)]
+
+
 def test_a_piece_that_begins_in_reach_is_kept_whole_however_far_it_leads() -> None:
     found = probs((0, 2), (9, 60))
     assert columns(without_distractors(found, probs((2, 8)), 0.1)) == [0, 1, *range(9, 60)]
+
+
+def test_the_background_is_no_piece_even_where_the_object_fills_all_that_is_in_reach() -> None:
+    found = probs((50, 56))
+    found[:, :, 10:30] = 0.9
+    got = without_distractors(found, probs((18, 22)), 0.1)
+    assert columns(got) == [*range(10, 30)]
+    assert (got[0, :, 30:50] == found[0, :, 30:50]).all()
 
 
 def test_an_object_that_jumped_or_comes_back_keeps_all_pieces() -> None:
