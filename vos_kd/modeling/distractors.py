@@ -26,18 +26,23 @@ def without_distractors(probs: Tensor, before: Tensor, reach: float) -> Tensor:
     Returns:
         `probs`, zero in the dropped pieces.
     """
-    shown, was = ((p > 0.5).to(torch.uint8).cpu().numpy() for p in (probs, before))
+    shown = _shown(probs)
     radius = max(1, round(reach * min(probs.shape[-2:])))
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     dropped = np.zeros(shown.shape, bool)
     for index, mask in enumerate(shown):
         count, pieces = cv2.connectedComponents(mask)
-        if count <= 2 or not was[index].any():  # background and one piece: the usual case
+        if count <= 2:  # background and one piece: the usual case
             continue
-        is_near = np.bincount(pieces[cv2.dilate(was[index], kernel) > 0], minlength=count) > 0
+        is_near = np.bincount(pieces[cv2.dilate(_shown(before[index]), kernel) > 0], minlength=count) > 0
         if is_near[1:].any():
             is_near[0] = True  # the background, which is no piece
             dropped[index] = ~is_near[pieces]
     if not dropped.any():
         return probs
     return probs.masked_fill(torch.from_numpy(dropped).to(probs.device), 0)
+
+
+def _shown(probs: Tensor) -> np.ndarray:
+    mask: np.ndarray = (probs > 0.5).to(torch.uint8).cpu().numpy()
+    return mask
