@@ -28,6 +28,7 @@ from vos_kd.prompts import Segmenter
 from vos_kd.prompts.hints import gather
 from vos_kd.prompts.kinds import Box, Click
 from vos_kd.prompts.mobile_sam import MobileSamPrompt, open_mobile_sam
+from vos_kd.training.whole_videos import frames_between
 from vos_kd.video_io import open_clip
 
 log = logging.getLogger(__name__)
@@ -51,14 +52,23 @@ def main(argv: list[str] | None = None) -> int:
     others.add_argument(
         "--between", metavar="MODEL", help="write those, with masks, in which MODEL finds the same from both marks"
     )
+    parser.add_argument("--short-side", type=int, metavar="PIXELS", help="make larger frames as small as this")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="take steps of at most N frames between marks (default 1)"
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if args.short_side is not None and args.short_side < 16:
+            raise InputError(f"--short-side is {args.short_side}; expected 16 pixels or more.")
+        if args.every < 1:
+            raise InputError(f"--every is {args.every}; expected 1 frame or more.")
         marks = read_marks(args.marks, args.group)
         segmenter = MobileSamPrompt(open_mobile_sam(args.sam))
         follower = load_model(args.between) if args.between else None
         for name, own in tqdm(marks.items(), unit="clip"):
-            write_clip(args.clips / f"{name}.mp4", own, segmenter, args.out, args.all_frames, follower)
+            path = args.clips / f"{name}.mp4"
+            write_clip(path, own, segmenter, args.out, args.all_frames, follower, args.short_side, args.every)
     except InputError as error:
         log.error("vos_kd.marks: error: %s", error)
         return 2
@@ -93,6 +103,8 @@ def write_clip(
     out: Path,
     all_frames: bool,
     follower: Model | None = None,
+    short_side: int | None = None,
+    every: int = 1,
 ) -> None:
     """Write the marked frames of a clip, and their masks, numbered from the first of them.
 
@@ -103,19 +115,24 @@ def write_clip(
         out: the tree.
         all_frames: write the frames between them, too, without masks.
         follower: write those of them, with masks, on which this model agrees with itself (`between`).
+        short_side: pixels that a larger frame's is brought down to once MobileSAM has seen it whole; None: as it is.
+        every: the longest step, in frames, from one that is followed to the next.
 
     Raises:
         InputError: the clip cannot be read, or ends before its last mark.
     """
     marked = sorted({box.frame for box, _ in marks})
-    missing = set(marked)
+    missing, kept = set(marked), frames_between(marked, every)
     suffix = ".png" if all_frames else ".jpg"  # to follow objects in, as the clip has them; training reads jpg
     passed: list[tuple[str, np.ndarray]] = []  # frames, by the names of their files, from the last mark on
     before: np.ndarray | None = None  # the mask there
     images, masks = out / "JPEGImages" / path.stem, out / "Annotations" / path.stem
     with open_clip(path) as clip:
         for index, image in clip.frames(marked[0], marked[-1] + 1):
+            if index not in kept:
+                continue
             file = f"{index - marked[0]:05d}"
+            whole, image = image, _at_most(image, short_side, cv2.INTER_AREA)
             if follower is not None:
                 passed.append((file, image))
             if all_frames or index in missing:
@@ -123,7 +140,8 @@ def write_clip(
             if index not in missing:
                 continue
             missing.remove(index)
-            mask = _marked_mask(image, [mark for mark in marks if mark[0].frame == index], segmenter)
+            mask = _marked_mask(whole, [mark for mark in marks if mark[0].frame == index], segmenter)
+            mask = _at_most(mask, short_side, cv2.INTER_NEAREST)
             write_mask(masks / f"{file}.png", mask)
             if follower is not None and before is not None:
                 agreed = between([image for _, image in passed], before, mask, follower)
@@ -148,6 +166,15 @@ def _marked_mask(image: np.ndarray, marks: list[tuple[Box, list[Click]]], segmen
         hints = gather(height, width, [box, *clicks])[box.object_id]
         ids[_without_specks(segmenter(image, hints))] = box.object_id
     return ids
+
+
+def _at_most(image: np.ndarray, short_side: int | None, interpolation: int) -> np.ndarray:
+    """An image whose short side is no longer than that, smaller where it was; None: as it is."""
+    height, width = image.shape[:2]
+    if short_side is None or min(height, width) <= short_side:
+        return image
+    scale = short_side / min(height, width)
+    return cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=interpolation)
 
 
 def _write_image(path: Path, image: np.ndarray) -> None:

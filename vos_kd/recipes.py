@@ -61,7 +61,7 @@ class OptimConfig:
     steps: int = 10_000
     lr: float = 5e-4
     encoder_lr_scale: float = 0.25
-    """Of the student's image encoder: its weights are published ones and need less."""
+    """Of the student's image encoder: its weights are published ones and need less. 0 freezes it."""
     teacher_lr_scale: float = 0.5
     """Of the teacher, which is heavier."""
     teacher_encoder_lr_scale: float = 0.1

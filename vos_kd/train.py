@@ -180,22 +180,25 @@ def build_task(recipe: Recipe) -> OnlineDistillation:
     """
     student = _network(recipe.student, recipe.seed)
     teacher = None if recipe.distill.teacher_mode == "none" else _network(recipe.teacher, recipe.seed)
-    for network, encoder, whole in (
-        (student, recipe.student_encoder, recipe.student_weights),
-        (teacher, recipe.teacher_encoder, recipe.teacher_weights),
+    for role, network, encoder, whole, setting in (
+        ("student", student, recipe.student_encoder, recipe.student_weights, "encoder_lr_scale"),
+        ("teacher", teacher, recipe.teacher_encoder, recipe.teacher_weights, "teacher_encoder_lr_scale"),
     ):
-        if network is not None and encoder is not None:
+        if network is None:
+            continue
+        if encoder is not None:
             load_backbone(network.backbone, Path(encoder))
-        if network is not None and whole is not None:
+        if whole is not None:
             path = find_weights(whole)
             fill(network, read_weights(path)[1], path)
-    if teacher is not None and recipe.optim.teacher_encoder_lr_scale == 0:
-        if recipe.teacher_encoder is None and recipe.teacher_weights is None:
-            raise InputError(
-                "the teacher's image encoder is frozen (optim.teacher_encoder_lr_scale=0) but would be random; give "
-                "--set teacher_encoder=FILE (vos_kd/modeling/pretrained.py says where from) or teacher_weights=teacher."
-            )
-        teacher.backbone.requires_grad_(False)
+        if getattr(recipe.optim, setting) == 0:
+            if encoder is None and whole is None:
+                raise InputError(
+                    f"the {role}'s image encoder is frozen (optim.{setting}=0) but would be random; give "
+                    f"--set {role}_encoder=FILE (vos_kd/modeling/pretrained.py says where from) or "
+                    f"{role}_weights={role}."
+                )
+            network.backbone.requires_grad_(False)
     return OnlineDistillation(student, teacher, recipe.distill).to(memory_format=torch.channels_last)
 
 

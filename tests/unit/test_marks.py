@@ -73,6 +73,34 @@ def test_all_frames_are_there_to_follow_in(file: Path) -> None:
     assert sorted(p.name for p in (out / "Annotations" / "clip").iterdir()) == ["00000.png", "00003.png"]
 
 
+def test_larger_frames_are_made_smaller_and_steps_longer(file: Path) -> None:
+    out = file.parent / "out"
+    own = read_marks(file, "held_out")["clip"]
+    seen = []
+
+    def segment(image: np.ndarray, hints: Hints) -> np.ndarray:
+        seen.append(image.shape)
+        return box_and_speck(image, hints)
+
+    write_clip(file.parent / "clip.mp4", own, segment, out, all_frames=True, short_side=24, every=2)
+    assert sorted(p.name for p in (out / "JPEGImages" / "clip").iterdir()) == ["00000.png", "00001.png", "00003.png"]
+    assert {cv2.imread(str(p)).shape for p in (out / "JPEGImages" / "clip").iterdir()} == {(24, 32, 3)}
+    assert set(seen) == {(48, 64, 3)}  # MobileSAM sees frames whole, and marks are of those
+    mask = read_mask(out / "Annotations" / "clip" / "00003.png")
+    expected = np.zeros((24, 32), np.uint8)
+    expected[5:15, 6:16] = 1
+    np.testing.assert_array_equal(mask, expected)
+    write_clip(file.parent / "clip.mp4", own, box_and_speck, file.parent / "as_is", all_frames=True, short_side=60)
+    assert read_mask(file.parent / "as_is" / "Annotations" / "clip" / "00003.png").shape == (48, 64)
+
+
+@pytest.mark.parametrize(("option", "least"), [("--short-side", "16 pixels"), ("--every", "1 frame")])
+def test_numbers_out_of_range_are_told(file: Path, option: str, least: str, caplog: pytest.LogCaptureFixture) -> None:
+    command = [str(file), "held_out", str(file.parent), "--sam", "no.pt", "--out", str(file.parent), option, "0"]
+    assert marks.main(command) == 2
+    assert f"{option} is 0; expected {least}" in caplog.text
+
+
 def test_the_bundled_marks_are_those_of_eight_and_thirteen_clips_and_of_later_frames_of_five() -> None:
     held_out, training = (read_marks(BUNDLED, group) for group in ("held_out", "training"))
     later = read_marks(BUNDLED, "held_out_720p")

@@ -115,13 +115,20 @@ def test_each_role_has_its_own_rate() -> None:
     assert {group["lr"] for group in optimizer.param_groups if group["role"] == "parts"} == {1.0, 0.2}
 
 
-def test_a_teacher_encoder_with_rate_zero_is_frozen_and_must_not_be_random(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"image encoder is frozen .* but would be random"):
-        build_task(get_recipe("smoke", ["optim.teacher_encoder_lr_scale=0"]))
-    weights = tmp_path / "teacher.safetensors"
-    save_weights(weights, build_model("student").state_dict(), PRESETS["student"])
-    task = build_task(get_recipe("smoke", ["optim.teacher_encoder_lr_scale=0", f"teacher_weights={weights}"]))
-    assert task.teacher is not None
-    assert not any(p.requires_grad for p in task.teacher.backbone.parameters())
-    assert all(p.requires_grad for p in task.student.backbone.parameters())
+@pytest.mark.parametrize(
+    ("role", "other", "setting"),
+    [("teacher", "student", "teacher_encoder_lr_scale"), ("student", "teacher", "encoder_lr_scale")],
+)
+def test_an_image_encoder_with_rate_zero_is_frozen_and_must_not_be_random(
+    role: str, other: str, setting: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"{role}'s image encoder is frozen \(optim.{setting}=0\) but would be"):
+        build_task(get_recipe("smoke", [f"optim.{setting}=0"]))
+    preset = get_recipe("smoke", []).student if role == "student" else "student"  # a light network teaches there
+    weights = tmp_path / "weights.safetensors"
+    save_weights(weights, build_model(preset).state_dict(), PRESETS[preset])
+    task = build_task(get_recipe("smoke", [f"optim.{setting}=0", f"{role}_weights={weights}"]))
+    assert not any(p.requires_grad for p in getattr(task, role).backbone.parameters())
+    assert all(p.requires_grad for p in getattr(task, role).decoder.parameters())
+    assert all(p.requires_grad for p in getattr(task, other).backbone.parameters())
     assert torch.is_grad_enabled()
