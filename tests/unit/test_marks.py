@@ -101,16 +101,16 @@ def test_numbers_out_of_range_are_told(file: Path, option: str, least: str, capl
     assert f"{option} is 0; expected {least}" in caplog.text
 
 
-def test_the_bundled_marks_are_those_of_eight_and_thirteen_clips_and_of_later_frames_of_five() -> None:
-    held_out, training = (read_marks(BUNDLED, group) for group in ("held_out", "training"))
-    later = read_marks(BUNDLED, "held_out_720p")
-    assert len(later) == 5
-    last = {name: max(box.frame for box, _ in own) for name, own in training.items()}
-    assert all(min(box.frame for box, _ in own) > last.get(f"edgetam_{name}", -1) for name, own in later.items())
-    assert (len(held_out), len(training)) == (8, 13)
-    assert not set(held_out) & set(training)
+def test_no_bundled_mark_for_training_is_of_a_clip_or_a_frame_held_out() -> None:
+    groups = ("held_out", "held_out_720p", "training", "training_480")
+    held_out, later, training, larger = (read_marks(BUNDLED, group) for group in groups)
+    assert (len(held_out), len(later), len(training), len(larger)) == (8, 5, 15, 10)
+    assert not set(held_out) & (set(training) | {f"edgetam_{name}" for name in larger})
     assert all(len({box.frame for box, _ in own}) == 5 for own in held_out.values())
-    assert all(len({box.frame for box, _ in own}) == 6 for own in training.values())
+    last = {name: max(box.frame for box, _ in own) for name, own in (training | larger).items()}
+    for name, own in later.items():
+        first = min(box.frame for box, _ in own)
+        assert first > max(last.get(name, -1), last.get(f"edgetam_{name}", -1)), name
 
 
 def test_bad_marks_and_other_clips_are_told(file: Path, caplog: pytest.LogCaptureFixture) -> None:
