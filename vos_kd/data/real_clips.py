@@ -25,6 +25,8 @@ from vos_kd.errors import InputError
 _ATTEMPTS = 50
 _LARGEST_SCALE = 2.0
 """Enlarging frames further shows blur, not objects."""
+_MOVED = 0.5
+"""Share of clips whose window pans, zooms and rolls: few videos are there, and few of those cameras come near."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,11 @@ def list_sequence(images: Path, masks: Path, name: str, ids: tuple[int, ...] | N
 
 @dataclass(frozen=True)
 class RealClips:
-    """Endless clips from real videos: frames with gaps, a crop around one of the objects, colour jitter."""
+    """Endless clips from real videos: frames with gaps, a window around one of the objects, colour jitter.
+
+    Half of the windows move over the video as a camera would. STCN (Cheng et al., NeurIPS 2021) trains on frames that
+    are warped each for itself; here the way is smooth, as in the clips made of photos.
+    """
 
     sequences: Sequence[VideoSequence]
     frames: int = 3
@@ -114,11 +120,15 @@ class RealClips:
         place = warps.placement(scale, np.deg2rad(rng.normal(0, 4)), flip, box.centre, target)
         place = warps.kept_inside(place, (height, width), self.size)
         times = np.arange(len(numbers), dtype=float)
-        at = warps.full_map(warps.coarse_maps(place[None], None, self.size)[0], self.size)
+        camera = warps.sample_camera(rng, times, self.size) if rng.random() < _MOVED else np.eye(3)
+        windows = warps.coarse_maps(np.broadcast_to(camera @ place, (len(times), 3, 3)), None, self.size)
         colours = warps.sample_colours(rng, times)
         chosen = self._choose(rng, box.object_id, [b.object_id for b in boxes])
         out = []
-        for number, mask, matrix, gamma in zip(numbers, masks, colours.matrix, colours.gamma, strict=True):
+        for number, mask, window, matrix, gamma in zip(
+            numbers, masks, windows, colours.matrix, colours.gamma, strict=True
+        ):
+            at = warps.full_map(window, self.size)
             image = warps.look_up(self._read_image(sequence, number, mask.shape), at)
             recolour(image, matrix, gamma)
             out.append((image, warps.look_up_ids(cv2.LUT(mask, chosen), at, VOID_ID)))
