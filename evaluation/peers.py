@@ -87,7 +87,7 @@ class PeerSegmenter:
 class Cutie(Peer):
     """Cutie (Cheng et al., "Putting the Object Back into Video Object Segmentation", CVPR 2024), package rf-cutie.
 
-    Run as its `eval_vos.py` runs DAVIS: memory every fifth frame, at most five of them beside the first, top 30.
+    Run as its `eval_vos.py` runs DAVIS: memory every fifth frame, at most four of them beside the first, top 30.
     """
 
     memory_policy = "first frame and every 5th, latest 4 kept; best 30 positions read"

@@ -52,8 +52,9 @@ def _report_clips(sources: list[str], recipe: Recipe, frames: int) -> None:
     networks = {source: _network(source) for source in sources}
     accelerator = Accelerator(mixed_precision=recipe.precision)
     batches = validation_batches(recipe, frames)
-    for source, network in networks.items():
-        j = mean_jaccard(network.to(accelerator.device), tqdm(batches, desc=source, leave=False), accelerator)
+    for source, (network, top_k) in networks.items():
+        seen = tqdm(batches, desc=source, leave=False)
+        j = mean_jaccard(network.to(accelerator.device), seen, accelerator, top_k)
         clips = f"{recipe.validation_clips} held-out clips of {frames} frames"
         sys.stdout.write(f"{source}: J {j:.4f} on {clips}\n")
 
@@ -71,14 +72,15 @@ def _report_videos(sources: list[str], root: Path, memory: list[str], short_side
         sys.stdout.write(f"{source}: J {np.mean(list(scores.values())):.4f} on {len(videos)} whole videos ({each})\n")
 
 
-def _network(source: str) -> STM:
+def _network(source: str) -> tuple[STM, int | None]:
+    """A network, and how many memory positions its queries read."""
     path = find_weights(source)
     config, state = read_weights(path)
     if config.architecture != "stm":
         raise InputError(f"{source} is not trained here; expected one of this project's own networks.")
     network = STM(config.network)
     fill(network, state, path)
-    return network.eval()
+    return network.eval(), config.memory.top_k
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -141,7 +141,7 @@ def write_clip(
                 continue
             missing.remove(index)
             mask = _marked_mask(whole, [mark for mark in marks if mark[0].frame == index], segmenter)
-            mask = _at_most(mask, short_side, cv2.INTER_NEAREST)
+            mask = _at_most(mask, short_side, cv2.INTER_NEAREST_EXACT)
             write_mask(masks / f"{file}.png", mask)
             if follower is not None and before is not None:
                 agreed = between([image for _, image in passed], before, mask, follower)

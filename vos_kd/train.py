@@ -199,7 +199,9 @@ def build_task(recipe: Recipe) -> OnlineDistillation:
                     f"{role}_weights={role}."
                 )
             network.backbone.requires_grad_(False)
-    return OnlineDistillation(student, teacher, recipe.distill).to(memory_format=torch.channels_last)
+    student_top_k, teacher_top_k = (get_config(name).memory.top_k for name in (recipe.student, recipe.teacher))
+    task = OnlineDistillation(student, teacher, recipe.distill, student_top_k, teacher_top_k)
+    return task.to(memory_format=torch.channels_last)
 
 
 def _network(name: str, seed: int) -> STM:

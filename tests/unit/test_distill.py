@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
 
-from vos_kd.config import NetworkConfig
+from vos_kd.config import MemoryConfig, ModelConfig, NetworkConfig
 from vos_kd.data.clips import ClipBatch
 from vos_kd.distill import losses
 from vos_kd.distill.adaptive_lr import PLAIN, AdaptiveRate, AdaptiveRateConfig, gap, rates
@@ -18,6 +19,9 @@ from vos_kd.distill.rollout import rollout
 from vos_kd.distill.smooth_block import SmoothBlock
 from vos_kd.distill.task import DistillConfig, OnlineDistillation
 from vos_kd.errors import InputError
+from vos_kd.inference import VideoSegmenter
+from vos_kd.model import prepare_model
+from vos_kd.modeling.aggregation import soft_aggregate
 from vos_kd.modeling.stm import STM
 
 TINY = NetworkConfig(
@@ -294,7 +298,26 @@ def test_a_rollout_does_not_depend_on_what_else_is_in_the_batch() -> None:
     torch.testing.assert_close(together.logits[1, :, :2], alone.logits[0], rtol=1e-3, atol=1e-4)
     assert float(together.logits[1, :, 2].softmax(0).max()) <= 1
     assert int(together.logits[1].argmax(1).max()) < 2  # the object that is not there wins nowhere
-    torch.testing.assert_close(together.affinities[1].sum(-1), torch.ones(2, 9))
+    assert [scores.shape for scores in together.similarities] == [(2, 9, 9), (2, 9, 18)]
+
+
+def test_a_rollout_reads_as_the_segmenter_does() -> None:
+    torch.manual_seed(0)
+    network = STM(TINY).eval()
+    for parameter in network.value_encoder.parameters():
+        parameter.data *= 4  # a random network hardly minds what it remembers
+    clip = batch()
+    images = clip.images[:1].float() / 255
+    first, valid = clip.masks[:1, 0, :1].float(), clip.object_valid[:1, :1]
+    memory = MemoryConfig(memory_interval=1, max_recent=2, top_k=4, reach=None)
+    config = ModelConfig(name="tiny", network=TINY, memory=memory)
+    segmenter = VideoSegmenter(prepare_model(deepcopy(network), config, device="cpu", dtype="float32"))
+    with torch.no_grad():
+        logits = {k: rollout(network, images, first, valid, top_k=k).logits[0] for k in (None, 4)}
+        segmenter.step((images[0, 0].permute(1, 2, 0) * 255).byte().numpy(), first[0, 0].byte().numpy())
+        _, probs = segmenter.look(images[:, 1])
+    torch.testing.assert_close(soft_aggregate(probs, dim=0), logits[4][0, :2], rtol=1e-4, atol=1e-4)
+    assert float((logits[None][0] - logits[4][0]).abs().max()) > 1e-2
 
 
 def test_averages_forget_the_first_steps_and_move_slowly_later() -> None:

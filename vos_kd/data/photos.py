@@ -123,7 +123,7 @@ class PhotoStore:
         if scale < 1:
             size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+            mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return Photo(name, image, mask)
 
     def _entries(self) -> list[str]:

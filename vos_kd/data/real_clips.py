@@ -1,7 +1,7 @@
 """Real videos with masks: sequences of files, and training clips cut from them.
 
-Frames are sampled with random gaps up to a maximum skip, which a recipe lets grow and shrink again (STM, Oh et al.,
-ICCV 2019, section 3.4, and its successors).
+Frames are sampled with random gaps up to a maximum skip (STM, Oh et al., ICCV 2019, section 3.4, and its successors,
+which let it grow in the course of training; here it is drawn anew for each clip).
 """
 
 from __future__ import annotations
@@ -166,10 +166,12 @@ class RealClips:
 def sample_frames(rng: np.random.Generator, available: int, frames: int, max_skip: int) -> list[int]:
     """Draw `frames` frame numbers of a video with steps of 1 to `max_skip`, forwards or backwards.
 
-    Steps are shortened where the video is; one with fewer frames than asked for is played to and fro.
+    The longest step is drawn first, short ones as often as long ones by their logarithms: frames are dense where the
+    network is used. Steps are shortened where the video is; one with fewer frames than asked for is played to and fro.
     """
-    longest = max((available - 1) // (frames - 1), 1)
-    steps = rng.integers(1, min(max_skip, longest) + 1, frames - 1)
+    feasible = min(max_skip, max((available - 1) // (frames - 1), 1))
+    longest = int(np.exp(rng.uniform(0, np.log(feasible + 1))))
+    steps = rng.integers(1, longest + 1, frames - 1)
     offsets = np.concatenate([[0], np.cumsum(steps)])
     offsets += rng.integers(max(available - int(offsets[-1]), 1))
     period = max(2 * (available - 1), 1)

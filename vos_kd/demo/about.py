@@ -26,8 +26,8 @@ video object segmentation: Integrating online knowledge distillation for fast se
 
 ## Marks
 
-Boxes, points and strokes become masks by GrabCut, which knows colours and edges, not things. Where it errs, add a
-point, exclude one, or paint.
+Boxes, points and strokes become masks by MobileSAM where this server has it, else by GrabCut, which knows colours and
+edges, not things. Where it errs, add a point, exclude one, or paint.
 
 ## What is measured
 

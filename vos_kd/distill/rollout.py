@@ -13,7 +13,8 @@ from vos_kd.modeling.memory import MemoryKeys, affinity, prepare_keys, similarit
 from vos_kd.modeling.network import FrameFeatures, ObjectPrior
 from vos_kd.modeling.stm import STM
 
-# First frame and the latest ones before the query, as the deployed memory has them; more would cost and teach the same.
+# Beside the first, the latest before the query; the deployed memory's are up to five frames old. More would cost and
+# teach the same.
 RECENT_FRAMES = 2
 
 
@@ -22,13 +23,15 @@ class Rollout(NamedTuple):
 
     logits: Tensor
     """Aggregated logits `[B, T-1, O+1, H/4, W/4]`, background first; objects that a clip lacks have none to win."""
-    affinities: list[Tensor]
-    """For each of these frames `[B, h*w, N]`, float32, rows sum to 1; N grows until memory is full."""
+    similarities: list[Tensor]
+    """For each of these frames `[B, h*w, N]`, float32, of query and memory positions; N grows until memory is full."""
     fused: Tensor
     """`[M, T-1, C, h, w]`: what the decoder starts from, for each object."""
 
 
-def rollout(network: STM, images: Tensor, first_masks: Tensor, object_valid: Tensor) -> Rollout:
+def rollout(
+    network: STM, images: Tensor, first_masks: Tensor, object_valid: Tensor, top_k: int | None = None
+) -> Rollout:
     """Follow a clip's objects from its first masks.
 
     Gradients flow through the memory: later frames teach what to remember of earlier ones.
@@ -38,6 +41,8 @@ def rollout(network: STM, images: Tensor, first_masks: Tensor, object_valid: Ten
         images: `[B, T, 3, H, W]` in 0-1, T of 2 or more, sides multiples of 16.
         first_masks: `[B, O, H, W]` in 0-1.
         object_valid: bool `[B, O]`; clips of a batch have different numbers of objects.
+        top_k: memory positions that a query reads, as at inference; None: all. At 480p the student's best 20 hold less
+            than half of what it would read of all, so a network that is to read 20 must learn with 20.
     """
     batch, frames = images.shape[:2]
     everything = network.encode_key(images.flatten(0, 1))
@@ -47,18 +52,18 @@ def rollout(network: STM, images: Tensor, first_masks: Tensor, object_valid: Ten
     masks = F.avg_pool2d(first_masks, network.mask_stride)  # [B, O, H/s, W/s]
     values: list[Tensor] = []
     keys: list[MemoryKeys] = []
-    logits, affinities, fused = [], [], []
+    logits, similarities, fused = [], [], []
     for t in range(frames):
         if t > 0:
             remembered = [0, *range(max(1, t - RECENT_FRAMES), t)]
-            weights = _affinity(features[t], [keys[m] for m in remembered])
-            readout = _readout(weights, [values[m] for m in remembered], owner)
+            scores = _similarity(features[t], [keys[m] for m in remembered])
+            readout = _readout(affinity(scores, top_k), [values[m] for m in remembered], owner)
             x = network.fuse(features[t], readout, ObjectPrior(values[-1], masks[object_valid]), owner)
             probs = torch.sigmoid(network.decode(features[t], x, owner).float())
             every = probs.new_zeros(*object_valid.shape, *probs.shape[-2:])
             every[object_valid] = probs
             logits.append(soft_aggregate(every))
-            affinities.append(weights)
+            similarities.append(scores)
             fused.append(x)
             masks = torch.softmax(logits[-1], dim=1)[:, 1:]
         if t < frames - 1:
@@ -66,7 +71,7 @@ def rollout(network: STM, images: Tensor, first_masks: Tensor, object_valid: Ten
             others = (masks * object_valid[..., None, None]).sum(1)[owner] - own
             values.append(network.encode_objects(features[t], own, others, owner))
             keys.append(_keys(features[t]))
-    return Rollout(torch.stack(logits, 1), affinities, torch.stack(fused, 1))
+    return Rollout(torch.stack(logits, 1), similarities, torch.stack(fused, 1))
 
 
 def _frame(features: FrameFeatures, batch: int, t: int) -> FrameFeatures:
@@ -84,11 +89,11 @@ def _keys(features: FrameFeatures) -> MemoryKeys:
     return prepare_keys(features.key.float().flatten(2).mT, shrinkage)
 
 
-def _affinity(query: FrameFeatures, memory: list[MemoryKeys]) -> Tensor:
+def _similarity(query: FrameFeatures, memory: list[MemoryKeys]) -> Tensor:
     """`[B, h*w, N]` in float32: in bfloat16 the squared norms of near keys cancel to noise."""
     keys = MemoryKeys(torch.cat([m.scaled for m in memory], 1), torch.cat([m.bias for m in memory], 1))
     with torch.autocast(query.key.device.type, enabled=False):
-        return affinity(similarity(keys, query.key.float().flatten(2).mT))
+        return similarity(keys, query.key.float().flatten(2).mT)
 
 
 def _readout(weights: Tensor, values: list[Tensor], owner: Tensor) -> Tensor:

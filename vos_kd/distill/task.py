@@ -17,6 +17,7 @@ from vos_kd.distill.rollout import Rollout, rollout
 from vos_kd.distill.smooth_block import SmoothBlock
 from vos_kd.errors import InputError
 from vos_kd.modeling.layers import upsample
+from vos_kd.modeling.memory import affinity
 from vos_kd.modeling.network import STRIDE
 from vos_kd.modeling.stm import STM
 
@@ -79,11 +80,31 @@ class OnlineDistillation(nn.Module):
     The teacher learns from the task alone: everything the student is compared with is detached from it.
     """
 
-    def __init__(self, student: STM, teacher: STM | None, config: DistillConfig) -> None:
+    def __init__(
+        self,
+        student: STM,
+        teacher: STM | None,
+        config: DistillConfig,
+        student_top_k: int | None = None,
+        teacher_top_k: int | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            student: is trained.
+            teacher: trained or not, by `config.teacher_mode`; None with `none`.
+            config: which parts of the method are on.
+            student_top_k: memory positions that the student reads, see `rollout`; those that it is deployed with.
+            teacher_top_k: likewise.
+
+        Raises:
+            InputError: a teacher is missing, or is there and must not be.
+        """
         super().__init__()
         if (teacher is None) != (config.teacher_mode == "none"):
             raise InputError(f"teacher_mode {config.teacher_mode!r} and {'no' if teacher is None else 'a'} teacher.")
         self.config = config
+        self.top_k = {"student": student_top_k, "teacher": teacher_top_k}
         self.student = student
         self.teacher = teacher
         self.student_adaptor: nn.Module | None = None
@@ -116,11 +137,11 @@ class OnlineDistillation(nn.Module):
         targets = _targets(clip)
         out: dict[str, Tensor] = {}
 
-        student = rollout(self.student, images, first, clip.object_valid)
+        student = rollout(self.student, images, first, clip.object_valid, self.top_k["student"])
         loss = self._task_losses("student", student, targets, progress, out)
         if self.teacher is not None:
             with torch.set_grad_enabled(self.config.teacher_mode == "joint" and torch.is_grad_enabled()):
-                teacher = rollout(self.teacher, images, first, clip.object_valid)
+                teacher = rollout(self.teacher, images, first, clip.object_valid, self.top_k["teacher"])
                 task = self._task_losses("teacher", teacher, targets, progress, out)
             if self.config.teacher_mode == "joint":
                 loss = loss + task
@@ -163,8 +184,8 @@ class OnlineDistillation(nn.Module):
         if config.affinity_weight:
             frames = valid16.unflatten(0, student.logits.shape[:2]).flatten(2)  # [B, T-1, Q]
             each = [
-                losses.affinity_distillation(s, t, frames[:, n])
-                for n, (s, t) in enumerate(zip(student.affinities, teacher.affinities, strict=True))
+                losses.affinity_distillation(affinity(s), affinity(t), frames[:, n])
+                for n, (s, t) in enumerate(zip(student.similarities, teacher.similarities, strict=True))
             ]
             out["distill/affinity"] = torch.stack(each).mean()
             imitation = imitation + config.affinity_weight * out["distill/affinity"]

@@ -130,7 +130,7 @@ def _cut(part: np.ndarray, trimap: np.ndarray) -> np.ndarray:
     scale = min(1.0, _SIDE / max(height, width))
     size = (max(round(width * scale), 8), max(round(height * scale), 8))
     small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    labels = cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST)
+    labels = cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST_EXACT)
     is_object = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if is_object.all():
         # A box around the whole image: its rim stands for the background.

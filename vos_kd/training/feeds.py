@@ -74,7 +74,7 @@ def build_source(data: DataConfig, part: Part) -> Source:
     real = _real_clips(data, part)
     if real is None and (data.davis or data.youtube_vos):
         rule = f"one in {VALIDATION_SHARE} is held out, by its name"
-        told = f"no real video of {data.frames} frames is in the {part} part: {rule}"
+        told = f"no real video of two frames is in the {part} part: {rule}"
         if not data.photos:
             raise InputError(f"{told}. Give more videos, or photos beside them.")
         log.warning("%s. Its clips are of photos alone.", told)
@@ -96,10 +96,10 @@ def _photos(data: DataConfig, part: Part) -> Any:
 
 
 def _real_clips(data: DataConfig, part: Part) -> RealClips | None:
-    """Clips of all real trees that the recipe names; None where none is long enough."""
+    """Clips of all real trees that the recipe names; None where none has two frames. Short ones go to and fro."""
     videos = [video for root in data.davis for video in _davis(Path(root), part)]
     videos += [video for root in data.youtube_vos for video in youtube_vos_sequences(Path(root), part)]
-    videos = [video for video in videos if len(video.images) >= data.frames]
+    videos = [video for video in videos if len(video.images) > 1]
     size = (data.height, data.width)
     return RealClips(videos, data.frames, size, data.max_objects, data.max_skip) if videos else None
 

@@ -28,18 +28,28 @@ def validate(
 ) -> dict[str, float]:
     """Mean J over objects and frames of the held-out clips: `validation/student_j`, `validation/teacher_j`."""
     return {
-        f"validation/{name}_j": mean_jaccard(network, batches, accelerator) for name, network in _averaged(task, ema)
+        f"validation/{name}_j": mean_jaccard(network, batches, accelerator, task.top_k[name])
+        for name, network in _averaged(task, ema)
     }
 
 
 @torch.no_grad()
-def mean_jaccard(network: STM, batches: Iterable[ClipBatch], accelerator: Accelerator) -> float:
-    """Mean J of one network, in evaluation mode and on the accelerator's device, over objects and frames; 0-1."""
+def mean_jaccard(
+    network: STM, batches: Iterable[ClipBatch], accelerator: Accelerator, top_k: int | None = None
+) -> float:
+    """Mean J of one network, in evaluation mode and on the accelerator's device, over objects and frames; 0-1.
+
+    Args:
+        network: of them.
+        batches: of clips.
+        accelerator: its device and precision hold.
+        top_k: memory positions that a query reads; None: all.
+    """
     scores = []
     for batch in batches:
         clip = batch.to(accelerator.device)
         with accelerator.autocast():
-            labels = _predict(network, clip)
+            labels = _predict(network, clip, top_k)
         scores.append(jaccard(labels, clip))
     return float(torch.cat(scores).mean())
 
@@ -51,9 +61,9 @@ def contact_sheet(
     """Write a picture: for each of a few clips a row of truth and a row for each network, frames from left to right."""
     clip = ClipBatch(*(tensor[:clips] for tensor in batch)).to(accelerator.device)
     rows = [_labels(clip.masks)]
-    for _, network in _averaged(task, ema):
+    for name, network in _averaged(task, ema):
         with accelerator.autocast():
-            predicted = _predict(network, clip)
+            predicted = _predict(network, clip, task.top_k[name])
         rows.append(torch.cat([rows[0][:, :1], predicted], dim=1))
     images = clip.images.permute(0, 1, 3, 4, 2).cpu().numpy()
     sheet = [
@@ -86,10 +96,10 @@ def jaccard(labels: Tensor, clip: ClipBatch) -> Tensor:
     return scores[exists]
 
 
-def _predict(network: STM, clip: ClipBatch) -> Tensor:
+def _predict(network: STM, clip: ClipBatch, top_k: int | None) -> Tensor:
     """uint8 `[B, T-1, H, W]`."""
     images = clip.images.float().div(255)
-    logits = rollout(network, images, clip.masks[:, 0].float(), clip.object_valid).logits
+    logits = rollout(network, images, clip.masks[:, 0].float(), clip.object_valid, top_k).logits
     large = upsample(logits.flatten(0, 1), images.shape[-1] // logits.shape[-1])
     return large.argmax(1).to(torch.uint8).unflatten(0, logits.shape[:2])
 

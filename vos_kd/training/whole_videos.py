@@ -77,11 +77,11 @@ def video_jaccard(
             if index not in seen:
                 continue
             name = names[index]
-            given = _scaled(truth.mask(name), scale, cv2.INTER_NEAREST) if index == 0 else None
+            given = _scaled(truth.mask(name), scale, cv2.INTER_NEAREST_EXACT) if index == 0 else None
             mask = segmenter.step(_scaled(image, scale, cv2.INTER_LANCZOS4 if scale > 1 else cv2.INTER_AREA), given)
             if name in scored:
                 if scale != 1:
-                    mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+                    mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
                 scores.append(score_frame(mask, truth.mask(name), segmenter.object_ids)[0])
         if len(scores) < len(scored):
             raise InputError(f"{images}: {'; '.join(clip.warnings)}. Expected every frame up to the last with a mask.")
