@@ -109,7 +109,9 @@ def test_frames_are_drawn_with_growing_steps() -> None:
         assert (np.sign(steps) == np.sign(steps[:, :1])).all()
         assert {1, -1} == set(np.sign(steps[:, 0]))
         assert np.abs(steps).min() == 1
-        assert np.abs(steps).max() == max_skip
+        largest = np.abs(steps).max(1)
+        assert 0.9 * max_skip <= largest.max() <= max_skip
+        assert (largest == 1).mean() > 0.15  # dense clips as well as sparse ones
         assert min(map(min, draws)) >= 0
         assert max(map(max, draws)) <= 99
 

@@ -58,14 +58,16 @@ def test_validation_says_when_no_video_is_held_out(
     with caplog.at_level(logging.WARNING):
         batches = validation_batches(recipe(photos=photos, davis=videos))
         assert [batch.images.shape for batch in batches] == [(2, 5, 3, 48, 48)] * 2
-        assert "no real video of 5 frames is in the validation part" in caplog.text
+        assert "no real video of two frames is in the validation part" in caplog.text
         caplog.clear()
         add_video(videos, HELD_OUT)
         validation_batches(recipe(photos=photos, davis=videos))
         validation_batches(recipe(photos=photos))
         assert caplog.text == ""
-        validation_batches(recipe(photos=photos, davis=videos), frames=FRAMES + 1)
-        assert "no real video of 7 frames is in the validation part" in caplog.text
+        longer = replace(recipe(photos=photos, davis=videos, real_share=1), validation_clips=2)
+        [batch] = validation_batches(longer, frames=FRAMES + 2)  # more than the video has: it goes to and fro
+        assert batch.images.shape == (2, FRAMES + 2, 3, 48, 48)
+        assert caplog.text == ""
 
 
 @pytest.mark.parametrize(("clips", "batch_size", "expected"), [(4, 3, [3, 3]), (4, 4, [4]), (2, 64, [2])])
@@ -101,7 +103,7 @@ def test_the_device_feed_gives_a_round_number_of_objects(photos: Path) -> None:
 
 def test_videos_alone_without_one_to_hold_out_are_told_so(tmp_path: Path) -> None:
     add_video(tmp_path, "trained")
-    with pytest.raises(InputError, match="no real video of 5 frames is in the validation part"):
+    with pytest.raises(InputError, match="no real video of two frames is in the validation part"):
         validation_batches(recipe(davis=tmp_path))
     with pytest.raises(InputError, match="the recipe names no data"):
         validation_batches(recipe())

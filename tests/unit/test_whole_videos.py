@@ -74,11 +74,12 @@ def test_a_video_can_be_seen_larger_and_faster(root: Path, monkeypatch: pytest.M
     [(_, frames, truths)] = whole_videos(root)
     images = [cv2.imread(str(p))[..., ::-1] for p in sorted(frames.iterdir())]
     large = [cv2.resize(image, (144, 96), interpolation=cv2.INTER_LANCZOS4) for image in images]
-    first = cv2.resize(disc(24), (144, 96), interpolation=cv2.INTER_NEAREST)
+    first = cv2.resize(disc(24), (144, 96), interpolation=cv2.INTER_NEAREST_EXACT)
     masks = list(VideoSegmenter(model).segment([large[n] for n in (0, 2, 4, 6, 8)], {0: first}))
     expected = []
     for n in (4, 8):
-        found, truth = cv2.resize(masks[n // 2], (96, 64), interpolation=cv2.INTER_NEAREST) == 1, disc(24 + 5 * n) > 0
+        found = cv2.resize(masks[n // 2], (96, 64), interpolation=cv2.INTER_NEAREST_EXACT) == 1
+        truth = disc(24 + 5 * n) > 0
         expected.append((found & truth).sum() / (found | truth).sum())
     shapes = []
     step = VideoSegmenter.step
@@ -92,6 +93,22 @@ def test_a_video_can_be_seen_larger_and_faster(root: Path, monkeypatch: pytest.M
     assert got == pytest.approx(np.mean(expected), abs=1e-9)
     assert got > 0.7
     assert shapes == [(96, 144, 3)] * 5
+
+
+@pytest.mark.parametrize("short_side", [40, 100, 120])
+def test_masks_are_scaled_without_a_shift(root: Path, short_side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter(range(9))
+
+    def true_mask(segmenter: VideoSegmenter, image: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        truth = disc(24 + 5 * next(seen)).astype(np.float32)
+        segmenter.object_ids = [1]
+        size = (image.shape[1], image.shape[0])
+        return (cv2.resize(truth, size, interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)
+
+    monkeypatch.setattr(VideoSegmenter, "step", true_mask)
+    model = load_model("student", device="cpu", dtype="float32")
+    [(_, frames, truths)] = whole_videos(root)
+    assert video_jaccard(model, frames, truths, short_side=short_side) > 0.95
 
 
 def test_frames_between_marks_are_spread_evenly_and_marks_are_never_left_out() -> None:
