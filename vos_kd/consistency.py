@@ -40,15 +40,22 @@ def between(
         follower: follows, there and back.
 
     Returns:
-        For each image but the first and last uint8 `[H, W]`, void where the ways differ; None where they differ too
-        much on some object, or there is none.
+        For each image but the first and last uint8 `[H, W]`, void where the ways differ, and all over an object on
+        which they differ too much; None where they do on every object, or there is none.
     """
     ids = {*object_ids(first), *object_ids(last)}
     if not ids:
         return [None] * (len(images) - 2)
     there = list(VideoSegmenter(follower).segment(images, {0: first}))
     back = list(VideoSegmenter(follower).segment(images[::-1], {0: last}))[::-1]
-    return [
-        agreed(a, b) if all(iou(a == i, b == i) >= _LEAST_AGREEMENT for i in ids) else None
-        for a, b in zip(there[1:-1], back[1:-1], strict=True)
-    ]
+    return [_agreed_objects(a, b, ids) for a, b in zip(there[1:-1], back[1:-1], strict=True)]
+
+
+def _agreed_objects(there: np.ndarray, back: np.ndarray, ids: set[int]) -> np.ndarray | None:
+    """Both masks as one, each object for itself: one may be hidden, or only come, while another is plain to see."""
+    mask = agreed(there, back)
+    doubted = [i for i in ids if iou(there == i, back == i) < _LEAST_AGREEMENT]
+    if len(doubted) == len(ids):
+        return None
+    mask[np.isin(there, doubted) | np.isin(back, doubted)] = VOID_ID
+    return mask

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 from vos_kd.modeling.layers import upsample
 from vos_kd.modeling.network import STRIDE
 
+AT_ONCE = 8
+"""Objects whose maps are as large as the frame at one time: at 3840x2160 they take 265 MB."""
+
 
 @dataclass(frozen=True)
 class FrameGeometry:
@@ -92,6 +95,9 @@ class FrameGeometry:
             stride: the network's `mask_stride`.
             device: where to.
         """
+        if len(ids) > AT_ONCE:
+            parts = [ids[n : n + AT_ONCE] for n in range(0, len(ids), AT_ONCE)]
+            return torch.cat([self.mask_input(mask, part, stride, device) for part in parts])
         one_hot = _to_tensor(mask).to(device)[None] == torch.tensor(ids, device=device).view(-1, 1, 1)
         working = (self.working_height, self.working_width)
         probs = one_hot[None].float()

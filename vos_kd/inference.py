@@ -11,7 +11,7 @@ from torch import Tensor
 from vos_kd.config import MemoryConfig
 from vos_kd.data.masks import VOID_ID, object_ids, require_size
 from vos_kd.errors import InputError
-from vos_kd.geometry import FrameGeometry
+from vos_kd.geometry import AT_ONCE, FrameGeometry
 from vos_kd.model import Model
 from vos_kd.modeling.aggregation import soft_aggregate
 from vos_kd.modeling.distractors import without_distractors
@@ -219,13 +219,17 @@ class VideoSegmenter:
             return np.zeros((geometry.height, geometry.width), np.uint8)
         logits = soft_aggregate(torch.stack(list(probs.values())), dim=0)
         # Relative to the background: one map less to enlarge, and enlarging is linear, so nothing changes.
-        maps = geometry.to_frame(logits[1:] - logits[:1], self.model.network.mask_stride)
-        ids = torch.tensor(list(probs), dtype=torch.uint8, device=maps.device)
-        if len(ids) == 1:  # the usual case, without the search, which takes longer than all the rest here
-            best, owner = maps[0], ids[0]
-        else:
-            best, index = maps.max(dim=0)
-            owner = ids[index]
+        relative = logits[1:] - logits[:1]
+        ids = torch.tensor(list(probs), dtype=torch.uint8, device=relative.device)
+        best, owner = relative.new_zeros(()), ids.new_zeros(())
+        for some, named in zip(relative.split(AT_ONCE), ids.split(AT_ONCE), strict=True):
+            maps = geometry.to_frame(some, self.model.network.mask_stride)
+            if len(ids) == 1:  # the usual case, without the search, which takes longer than all the rest here
+                best, owner = maps[0], named[0]
+                break
+            here, index = maps.max(dim=0)
+            owner = torch.where(here > best, named[index], owner)
+            best = torch.maximum(here, best)
         out: np.ndarray = torch.where(best > 0, owner, 0).cpu().numpy()
         return out
 

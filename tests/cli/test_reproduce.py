@@ -40,6 +40,7 @@ REQUESTS = st.builds(
     fps=st.none() | st.floats(0.1, 240),
     device=st.sampled_from([None, "cpu", "cuda:1"]),
     dtype=st.sampled_from([None, "float32"]),
+    backend=st.sampled_from([None, "openvino", "onnxruntime"]),
     threads=st.none() | st.integers(1, 64),
     overlay=st.booleans(),
     overwrite=st.booleans(),

@@ -26,7 +26,7 @@ from vos_kd.recipes import get_recipe
 from vos_kd.runtime import environment
 from vos_kd.train import main, train
 from vos_kd.training.checkpoints import load_checkpoint
-from vos_kd.training.metrics import read_metrics
+from vos_kd.training.metrics import append_row, read_metrics
 from vos_kd.training.optim import rate_at
 from vos_kd.training.stopping import Stop
 
@@ -352,6 +352,12 @@ def test_a_log_line_cut_off_by_a_kill_does_not_stop_the_next_run(whole_run: Path
         file.write('{"step": 7, "lo')
     assert train(small(), run)  # nothing is left to do, and nothing fails
     assert [row["step"] for row in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6, 6]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full device")
+def test_a_full_disk_is_told() -> None:
+    with pytest.raises(InputError, match="cannot write /dev/full: No space left on device. Make room and continue."):
+        append_row({"step": 1.0}, Path("/dev/full"))
 
 
 def _environment() -> dict[str, str]:

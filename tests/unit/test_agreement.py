@@ -13,7 +13,6 @@ from vos_kd.data.masks import encode_mask, write_mask
 from vos_kd.errors import InputError
 from vos_kd.takeaway import (
     Results,
-    Scores,
     Truth,
     agreement,
     check_objects,
@@ -116,15 +115,6 @@ def test_scores_against_truth(tmp_path: Path) -> None:
     assert scores.f is not None
     assert scores.f[:2, 0].tolist() == [1.0, 1.0]
     assert seen == [((10, 20), (10, 20), [1])] * 4
-    # The first frame was given; the last does not count.
-    assert scores.mean_j(given={"00000"}) == pytest.approx(0.8)
-    assert scores.mean_f(given={"00000"}) == pytest.approx(scores.f[1:3].mean())
-
-
-def test_mean_of_few_frames_counts_them_all() -> None:
-    scores = Scores(("a", "b"), (1,), np.array([[1.0], [0.5]]), None)
-    assert scores.mean_j(given={"a"}) == 0.75
-    assert scores.mean_f(given=()) is None
 
 
 def test_truth_may_skip_frames_and_be_named_by_numbers(tmp_path: Path) -> None:

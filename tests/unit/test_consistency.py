@@ -66,12 +66,14 @@ def test_between_two_marks_what_both_ways_agree_on_is_kept(
         np.testing.assert_array_equal(mask[~differs], expected[~differs])
 
 
-def test_an_object_that_only_one_mark_shows_is_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_only_one_mark_shows_is_void_and_the_other_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consistency, "VideoSegmenter", Sees)
     images = [two_squares(0)] * 4
     both = np.round(images[0][..., 0] / 100).astype(np.uint8)
     one = np.where(both == 2, both, np.uint8(0))
-    assert between(images, both, one, cast(Any, 0)) == [None, None]
+    for first, last in ((both, one), (one, both)):
+        for mask in between(images, first, last, cast(Any, 0)):
+            np.testing.assert_array_equal(mask, np.where(both == 1, np.uint8(VOID_ID), both))
     nothing = np.zeros_like(both)
     assert between(images, nothing, nothing, cast(Any, 0)) == [None, None]
     kept = between(images, one, one, cast(Any, 0))

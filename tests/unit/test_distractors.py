@@ -60,6 +60,12 @@ def test_an_object_that_jumped_or_comes_back_keeps_all_pieces() -> None:
     assert without_distractors(found, probs(), 0.1) is found
 
 
+def test_a_speck_in_reach_is_no_reason_to_drop_the_rest() -> None:
+    before = probs((2, 12))  # 100 pixels
+    assert columns(without_distractors(probs((4, 5), (40, 60)), before, 0.1)) == [4, *range(40, 60)]
+    assert columns(without_distractors(probs((4, 6), (40, 60)), before, 0.1)) == [4, 5]
+
+
 def test_a_single_piece_is_kept_wherever_it_is() -> None:
     found = probs((50, 56))
     assert without_distractors(found, probs((2, 8)), 0.1) is found

@@ -100,6 +100,21 @@ def test_a_correction_is_returned_exactly_and_remembered() -> None:
     assert iou(segmenter.step(image), np.where(truth == 2, 1, 0), 1) > 0.85
 
 
+def test_any_number_of_objects_is_found_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, mask = frame({200: 0, 7: 48, 1: 96})
+    later, _ = frame({7: 0, 1: 40, 200: 88})
+    results = []
+    for at_once in (8, 2, 1):
+        monkeypatch.setattr("vos_kd.inference.AT_ONCE", at_once)
+        monkeypatch.setattr("vos_kd.geometry.AT_ONCE", at_once)
+        segmenter = VideoSegmenter(model())
+        segmenter.step(first, mask)
+        results.append(segmenter.step(later))
+    assert set(np.unique(results[0])) == {0, 1, 7, 200}
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
 def test_an_object_said_to_be_out_of_sight_is() -> None:
     segmenter = VideoSegmenter(model())
     segmenter.step(*frame({1: 0, 2: 64}))

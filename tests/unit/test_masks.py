@@ -17,7 +17,6 @@ from vos_kd.data.masks import (
     VOID_ID,
     decode_mask,
     encode_mask,
-    from_one_hot,
     object_ids,
     palette,
     read_mask,
@@ -376,16 +375,6 @@ def test_planes_leave_void_out() -> None:
         [[0, 1, 0], [0, 0, 0]],
     ]
     assert to_one_hot(mask, ()).shape == (0, 2, 3)
-    assert from_one_hot(planes, (3, 2, 1)).tolist() == [[0, 1, 0], [3, 3, 0]]
-
-
-def test_planes_that_contradict_are_refused() -> None:
-    planes = np.zeros((2, 2, 3), bool)
-    planes[:, 0] = True
-    with pytest.raises(InputError, match="objects 4 and 9 share 3 pixels"):
-        from_one_hot(planes, (4, 9))
-    with pytest.raises(InputError, match="2 mask planes for 1 object ids"):
-        from_one_hot(planes, (4,))
 
 
 def test_sizes_are_compared() -> None:

@@ -131,6 +131,18 @@ def test_old_corrections_go_but_never_a_frame_that_introduced_an_object() -> Non
     assert kept(m) == [0, 2, 4, 5]  # four objects joined at four times: more than max_given, and needed
 
 
+def test_a_correction_makes_what_was_predicted_before_it_forgotten() -> None:
+    m = bank(max_recent=5)
+    add(m, 0, (1, 2), is_given=True)
+    add(m, 1, (1, 2))
+    add(m, 2, (1,), is_provisional=True)
+    add(m, 3, (1,), is_given=True)
+    assert kept(m) == [0, 3, 1]
+    assert [set(f.values) for f in (*m.given, *m.recent)] == [{1, 2}, {1}, {2}]
+    add(m, 4, (1, 2))  # the provisional frame is gone: nothing else gives way
+    assert kept(m) == [0, 3, 1, 4]
+
+
 def test_an_object_reads_only_frames_that_know_it() -> None:
     m = bank()
     add(m, 0, (1,), is_given=True)

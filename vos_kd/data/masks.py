@@ -156,34 +156,6 @@ def to_one_hot(mask: np.ndarray, object_ids: Sequence[int]) -> np.ndarray:
     return np.asarray(mask[None] == np.asarray(object_ids, np.uint8)[:, None, None])
 
 
-def from_one_hot(planes: np.ndarray, object_ids: Sequence[int], void: np.ndarray | None = None) -> np.ndarray:
-    """The inverse of `to_one_hot`.
-
-    Args:
-        planes: bool `[O, H, W]`, at most one True for each pixel.
-        object_ids: the planes' ids.
-        void: bool `[H, W]`, where the mask shall be void.
-
-    Returns:
-        uint8 `[H, W]`.
-
-    Raises:
-        InputError: numbers differ, or two objects claim one pixel.
-    """
-    if len(planes) != len(object_ids):
-        raise InputError(f"{len(planes)} mask planes for {len(object_ids)} object ids; expected equal numbers.")
-    mask = np.zeros(planes.shape[1:], np.uint8)
-    for object_id, plane in zip(object_ids, planes, strict=True):
-        taken = mask[plane & (mask > 0)]
-        if taken.size:
-            shared = f"objects {taken[0]} and {object_id} share {taken.size} pixels"
-            raise InputError(f"{shared}; expected at most one object for each pixel.")
-        mask[plane] = object_id
-    if void is not None:
-        mask[void] = VOID_ID
-    return mask
-
-
 def require_size(mask: np.ndarray, height: int, width: int, name: str) -> None:
     """Raise `InputError` unless the mask is as large as its image; the text gives both sizes, width first."""
     if mask.shape != (height, width):

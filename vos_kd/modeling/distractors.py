@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_LEAST_FOUND = 0.1
+"""Share of an object's area before that must be found in reach: a speck left of it is no reason to drop the rest."""
+
 
 def without_distractors(probs: Tensor, before: Tensor, reach: float) -> Tensor:
     """Drop connected pieces of objects that lie out of reach of where the objects were.
 
-    An object that was not seen before, or of which no piece is in reach, keeps all of them: it may have come back, or
-    jumped.
+    An object that was not seen before, or of which hardly anything is in reach, keeps all of them: it may have come
+    back, or jumped.
 
     Args:
         probs: `[O, H, W]` in 0-1, of each object for itself; above 0.5 is the object.
@@ -34,9 +37,11 @@ def without_distractors(probs: Tensor, before: Tensor, reach: float) -> Tensor:
         count, pieces = cv2.connectedComponents(mask)
         if count <= 2:  # background and one piece: the usual case
             continue
-        is_near = np.bincount(pieces[cv2.dilate(_shown(before[index]), kernel) > 0], minlength=count) > 0
-        if is_near[1:].any():
-            is_near[0] = True  # the background, which is no piece
+        where = _shown(before[index])
+        is_near = np.bincount(pieces[cv2.dilate(where, kernel) > 0], minlength=count) > 0
+        is_near[0] = True  # the background, which is no piece
+        near = np.bincount(pieces[mask > 0], minlength=count)[is_near].sum()
+        if near > _LEAST_FOUND * np.count_nonzero(where):
             dropped[index] = ~is_near[pieces]
     if not dropped.any():
         return probs

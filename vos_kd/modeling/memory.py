@@ -158,13 +158,15 @@ class MemoryBank:
             key: `[CK, h, w]`.
             shrinkage: `[1, h, w]` or None.
             values: object id -> `[CV, h, w]`.
-            is_given: its masks were given.
+            is_given: its masks were given. What was predicted of these objects before is forgotten: it was wrong.
             is_provisional: the next predicted frame shall take its place.
         """
         flat_shrinkage = None if shrinkage is None else positions(shrinkage)[:, 0]
         keys = prepare_keys(positions(key).contiguous(), flat_shrinkage)
         frame = MemoryFrame(keys, {i: positions(value).contiguous() for i, value in values.items()})
         if is_given:
+            for object_id in values:
+                self._forget_predicted(object_id)
             self.given.append(frame)
             self._forget_old_corrections()
             return
@@ -201,12 +203,16 @@ class MemoryBank:
 
     def drop(self, object_id: int) -> None:
         """Forget an object; frames that know no other go too."""
-        for frames in (self.given, self.recent):
-            for frame in frames:
-                frame.values.pop(object_id, None)
+        self._forget_predicted(object_id)
+        for frame in self.given:
+            frame.values.pop(object_id, None)
+        self.given = [frame for frame in self.given if frame.values]
+
+    def _forget_predicted(self, object_id: int) -> None:
+        for frame in self.recent:
+            frame.values.pop(object_id, None)
         if self.recent and not self.recent[-1].values:
             self._newest_is_provisional = False
-        self.given = [frame for frame in self.given if frame.values]
         self.recent = [frame for frame in self.recent if frame.values]
 
     def _forget_old_corrections(self) -> None:

@@ -73,16 +73,6 @@ class PromptHistory:
         """The prompts of one frame, oldest first, for `render`."""
         return tuple(prompt for prompt in self.prompts if prompt.frame == frame)
 
-    def next_id(self) -> int:
-        """The smallest id that no object has.
-
-        Raises:
-            InputError: there are as many objects as there may be.
-        """
-        taken = self.object_ids
-        check_object_count(len(taken) + 1)
-        return min(set(range(1, len(taken) + 2)) - set(taken))
-
     def add(self, prompt: Prompt) -> Self:
         """With one prompt more.
 

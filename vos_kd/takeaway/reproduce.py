@@ -33,7 +33,7 @@ def command_line(request: Request) -> str:
     words = [_path(request.clip), f"--mask={request.masks[request.start]}"]
     words += [f"--masks-at={frame}={path}" for frame, path in sorted(request.masks.items()) if frame != request.start]
     words += [f"--model={','.join(request.models)}", f"--out={request.out}"]
-    for name in ("start", "end", "every", "short_side", "max_side", "fps", "device", "dtype", "threads"):
+    for name in ("start", "end", "every", "short_side", "max_side", "fps", "device", "dtype", "backend", "threads"):
         value = getattr(request, name)
         if value != _DEFAULT[name]:
             words.append(f"--{name.replace('_', '-')}={0 if value is None else value}")

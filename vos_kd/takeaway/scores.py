@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,27 +32,6 @@ class Scores(NamedTuple):
     """float64 `[T, O]` in 0-1."""
     f: np.ndarray | None
     """Likewise; None where no measure was given."""
-
-    def counted(self, given: Collection[str]) -> np.ndarray:
-        """Which frames count for a mean: not those whose mask was given, and not the last, as DAVIS has it.
-
-        Args:
-            given: names of frames that had a prompt.
-
-        Returns:
-            bool `[T]`; all frames where nothing else would be left.
-        """
-        counts = np.array([name not in given for name in self.names])
-        counts[-1] = False
-        return counts if counts.any() else np.ones(len(self.names), bool)
-
-    def mean_j(self, given: Collection[str]) -> float:
-        """Mean J over objects and the frames that count."""
-        return float(self.j[self.counted(given)].mean())
-
-    def mean_f(self, given: Collection[str]) -> float | None:
-        """Mean F likewise; None without a measure."""
-        return None if self.f is None else float(self.f[self.counted(given)].mean())
 
 
 def score_frame(

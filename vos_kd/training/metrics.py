@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
 
 
@@ -33,9 +34,16 @@ def keep_rows_until(step: int, file: Path) -> None:
 
 
 def append_row(row: dict[str, float], file: Path) -> None:
-    """Add a row."""
-    with file.open("a") as out:
-        out.write(json.dumps(row) + "\n")
+    """Add a row.
+
+    Raises:
+        InputError: it cannot be written, as on a full disk.
+    """
+    try:
+        with file.open("a") as out:
+            out.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}. Make room and continue.") from error
 
 
 class Meter:
