@@ -73,8 +73,9 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
     step = int(state.content["step"])
     last = _last(run)
     size_mb = 2 * sum(value.numel() for value in weights.values()) / 1e6
-    if size_mb > LIMITS_MB[role]:
-        raise InputError(f"{path.name} would have {size_mb:.1f} MB; the limit for a {role} is {LIMITS_MB[role]} MB.")
+    kind = config.name if config.name in LIMITS_MB else role  # a teacher may be trained alone, in the student's place
+    if size_mb > LIMITS_MB[kind]:
+        raise InputError(f"{path.name} would have {size_mb:.1f} MB; the limit for a {kind} is {LIMITS_MB[kind]} MB.")
     save_weights(path, weights, config, {"recipe": recipe["name"], "steps": str(step), "seed": str(recipe["seed"])})
     card = path.with_suffix(".md")
     atomic_write(card, _card(config, path, count_parameters(network), role, recipe, environment, step, data, last))
