@@ -356,7 +356,7 @@ def test_a_log_line_cut_off_by_a_kill_does_not_stop_the_next_run(whole_run: Path
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full device")
 def test_a_full_disk_is_told() -> None:
-    with pytest.raises(InputError, match="cannot write /dev/full: No space left on device. Make room and continue."):
+    with pytest.raises(InputError, match=r"cannot write /dev/full: No space left on device\. Make room and continue\."):
         append_row({"step": 1.0}, Path("/dev/full"))
 
 

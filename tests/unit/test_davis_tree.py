@@ -75,25 +75,6 @@ def test_clips_show_the_masked_objects(tree: Path) -> None:
     assert hues == {1: {True}, 2: {False}}
 
 
-def test_half_of_the_windows_move_and_masks_move_with_them(tree: Path) -> None:
-    clips = RealClips(davis_sequences(tree), frames=3, size=(96, 128), max_skip=2)
-    moved = []
-    for n in range(60):
-        images, masks, object_ids = clips.sample(np.random.default_rng([1, n]))
-        for object_id in object_ids:
-            blue = []
-            for image, mask in zip(images, masks, strict=True):
-                inner = cv2.erode((mask == object_id).astype(np.uint8), np.ones((7, 7))).astype(bool)
-                if inner.any():
-                    red, _, least_red = np.median(image[inner], axis=0)
-                    blue.append(float(least_red) - float(red))
-            if len(blue) == 3 and blue[0] > 60:  # object 4, which stands still in its video
-                assert min(blue) > 30
-                moved.append(bool((masks[0] == object_id).tobytes() != (masks[2] == object_id).tobytes()))
-    assert len(moved) > 20
-    assert 0.3 < np.mean(moved) < 0.7
-
-
 def test_equal_draws_give_equal_clips_and_objects_are_limited(tree: Path) -> None:
     clips = RealClips(davis_sequences(tree), size=(48, 64), max_objects=1)
     first, again = (clips.sample(np.random.default_rng(3)) for _ in range(2))
@@ -109,9 +90,7 @@ def test_frames_are_drawn_with_growing_steps() -> None:
         assert (np.sign(steps) == np.sign(steps[:, :1])).all()
         assert {1, -1} == set(np.sign(steps[:, 0]))
         assert np.abs(steps).min() == 1
-        largest = np.abs(steps).max(1)
-        assert 0.9 * max_skip <= largest.max() <= max_skip
-        assert (largest == 1).mean() > 0.15  # dense clips as well as sparse ones
+        assert np.abs(steps).max() == max_skip
         assert min(map(min, draws)) >= 0
         assert max(map(max, draws)) <= 99
 

@@ -282,6 +282,20 @@ def test_teacher_mode_and_teacher_must_agree() -> None:
         DistillConfig(teacher_mode="later")  # type: ignore[arg-type]
 
 
+def test_training_reads_all_of_memory_or_what_is_read_in_use() -> None:
+    clip = batch(size=96)
+    losses_of = {}
+    for top_k in (None, 4):
+        for deployed in (False, True):
+            torch.manual_seed(0)
+            config = DistillConfig(teacher_mode="none", deployed_reading=deployed)
+            network = OnlineDistillation(STM(TINY), None, config, student_top_k=top_k).eval()
+            with torch.no_grad():
+                losses_of[top_k, deployed] = float(network(clip, progress=0.5)["loss"])
+    assert losses_of[None, False] == losses_of[None, True] == losses_of[4, False]
+    assert losses_of[4, True] != losses_of[4, False]
+
+
 # Rollout
 
 

@@ -1,7 +1,7 @@
 """Real videos with masks: sequences of files, and training clips cut from them.
 
 Frames are sampled with random gaps up to a maximum skip (STM, Oh et al., ICCV 2019, section 3.4, and its successors,
-which let it grow in the course of training; here it is drawn anew for each clip).
+which let it grow in the course of training; here it stays).
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from vos_kd.errors import InputError
 _ATTEMPTS = 50
 _LARGEST_SCALE = 2.0
 """Enlarging frames further shows blur, not objects."""
-_MOVED = 0.5
-"""Share of clips whose window pans, zooms and rolls: few videos are there, and few of those cameras come near."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,7 @@ def list_sequence(images: Path, masks: Path, name: str, ids: tuple[int, ...] | N
 
 @dataclass(frozen=True)
 class RealClips:
-    """Endless clips from real videos: frames with gaps, a window around one of the objects, colour jitter.
-
-    Half of the windows move over the video as a camera would. STCN (Cheng et al., NeurIPS 2021) trains on frames that
-    are warped each for itself; here the way is smooth, as in the clips made of photos.
-    """
+    """Endless clips from real videos: frames with gaps, a crop around one of the objects, colour jitter."""
 
     sequences: Sequence[VideoSequence]
     frames: int = 3
@@ -120,15 +114,11 @@ class RealClips:
         place = warps.placement(scale, np.deg2rad(rng.normal(0, 4)), flip, box.centre, target)
         place = warps.kept_inside(place, (height, width), self.size)
         times = np.arange(len(numbers), dtype=float)
-        camera = warps.sample_camera(rng, times, self.size) if rng.random() < _MOVED else np.eye(3)
-        windows = warps.coarse_maps(np.broadcast_to(camera @ place, (len(times), 3, 3)), None, self.size)
+        at = warps.full_map(warps.coarse_maps(place[None], None, self.size)[0], self.size)
         colours = warps.sample_colours(rng, times)
         chosen = self._choose(rng, box.object_id, [b.object_id for b in boxes])
         out = []
-        for number, mask, window, matrix, gamma in zip(
-            numbers, masks, windows, colours.matrix, colours.gamma, strict=True
-        ):
-            at = warps.full_map(window, self.size)
+        for number, mask, matrix, gamma in zip(numbers, masks, colours.matrix, colours.gamma, strict=True):
             image = warps.look_up(self._read_image(sequence, number, mask.shape), at)
             recolour(image, matrix, gamma)
             out.append((image, warps.look_up_ids(cv2.LUT(mask, chosen), at, VOID_ID)))
@@ -166,12 +156,10 @@ class RealClips:
 def sample_frames(rng: np.random.Generator, available: int, frames: int, max_skip: int) -> list[int]:
     """Draw `frames` frame numbers of a video with steps of 1 to `max_skip`, forwards or backwards.
 
-    The longest step is drawn first, short ones as often as long ones by their logarithms: frames are dense where the
-    network is used. Steps are shortened where the video is; one with fewer frames than asked for is played to and fro.
+    Steps are shortened where the video is; one with fewer frames than asked for is played to and fro.
     """
-    feasible = min(max_skip, max((available - 1) // (frames - 1), 1))
-    longest = int(np.exp(rng.uniform(0, np.log(feasible + 1))))
-    steps = rng.integers(1, longest + 1, frames - 1)
+    longest = max((available - 1) // (frames - 1), 1)
+    steps = rng.integers(1, min(max_skip, longest) + 1, frames - 1)
     offsets = np.concatenate([[0], np.cumsum(steps)])
     offsets += rng.integers(max(available - int(offsets[-1]), 1))
     period = max(2 * (available - 1), 1)

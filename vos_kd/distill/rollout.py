@@ -41,8 +41,8 @@ def rollout(
         images: `[B, T, 3, H, W]` in 0-1, T of 2 or more, sides multiples of 16.
         first_masks: `[B, O, H, W]` in 0-1.
         object_valid: bool `[B, O]`; clips of a batch have different numbers of objects.
-        top_k: memory positions that a query reads, as at inference; None: all. At 480p the student's best 20 hold less
-            than half of what it would read of all, so a network that is to read 20 must learn with 20.
+        top_k: memory positions that a query reads; None: all. At 480p the student's best 20 hold less than half of
+            what it would read of all.
     """
     batch, frames = images.shape[:2]
     everything = network.encode_key(images.flatten(0, 1))

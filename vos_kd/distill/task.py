@@ -46,6 +46,9 @@ class DistillConfig:
     rates: AdaptiveRateConfig = field(default_factory=AdaptiveRateConfig)
     common_width: int = 64
     """Channels in which features of teacher and student are compared."""
+    deployed_reading: bool = False
+    """Read the best positions of memory in training, as inference does (`MemoryConfig.top_k`), instead of all. Tried
+    once, at 448 pixels and together with other changes: no gain (vos_kd/weights/README.md)."""
     hard_share: float = 0.15
     """Share of pixels, the hardest, that the cross-entropy counts after warm-up (from all, falling linearly)."""
     hard_from: float = 0.1
@@ -94,7 +97,8 @@ class OnlineDistillation(nn.Module):
             student: is trained.
             teacher: trained or not, by `config.teacher_mode`; None with `none`.
             config: which parts of the method are on.
-            student_top_k: memory positions that the student reads, see `rollout`; those that it is deployed with.
+            student_top_k: memory positions that a query of the student reads where it is used; for validation, and
+                for training with `config.deployed_reading`.
             teacher_top_k: likewise.
 
         Raises:
@@ -137,11 +141,12 @@ class OnlineDistillation(nn.Module):
         targets = _targets(clip)
         out: dict[str, Tensor] = {}
 
-        student = rollout(self.student, images, first, clip.object_valid, self.top_k["student"])
+        reads = self.top_k if self.config.deployed_reading else dict.fromkeys(self.top_k)
+        student = rollout(self.student, images, first, clip.object_valid, reads["student"])
         loss = self._task_losses("student", student, targets, progress, out)
         if self.teacher is not None:
             with torch.set_grad_enabled(self.config.teacher_mode == "joint" and torch.is_grad_enabled()):
-                teacher = rollout(self.teacher, images, first, clip.object_valid, self.top_k["teacher"])
+                teacher = rollout(self.teacher, images, first, clip.object_valid, reads["teacher"])
                 task = self._task_losses("teacher", teacher, targets, progress, out)
             if self.config.teacher_mode == "joint":
                 loss = loss + task
