@@ -40,9 +40,9 @@ the frames in memory, one after another, a row a position -> readout [1, O, CV, 
 segment: f16, f8, f4, readout, and of the frame before its value and masks -> object logits [1, O, H/4, W/4].
 First frame: encode_key, encode_value of the given masks. Each further frame: encode_key, read_memory, segment, sigmoid;
 of each object drop connected pieces (p > 0.5) farther from where it was in the frame before than config.memory.reach of
-the map's shorter side, if another piece is nearer (null: drop none); soft aggregation (background prod(1 - p), then
-softmax of log(p / (1 - p))), encode_value. Remember the first frame for ever, and of every memory_interval-th one the
-last max_recent."""
+the map's shorter side, if more than a tenth of its area then is found nearer (null: drop none);
+soft aggregation (background prod(1 - p), then softmax of log(p / (1 - p))), encode_value. Remember the first
+frame for ever, and of every memory_interval-th one the last max_recent."""
 
 
 @dataclass(frozen=True)

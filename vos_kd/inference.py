@@ -224,13 +224,14 @@ class VideoSegmenter:
         best, owner = relative.new_zeros(()), ids.new_zeros(())
         for some, named in zip(relative.split(AT_ONCE), ids.split(AT_ONCE), strict=True):
             maps = geometry.to_frame(some, self.model.network.mask_stride)
-            if len(ids) == 1:  # the usual case, without the search, which takes longer than all the rest here
-                best, owner = maps[0], named[0]
-                break
-            here, index = maps.max(dim=0)
-            owner = torch.where(here > best, named[index], owner)
+            if len(named) == 1:  # the usual case, without the search, which takes longer than all the rest here
+                here, name = maps[0], named[0]
+            else:
+                here, index = maps.max(dim=0)
+                name = named[index]
+            owner = torch.where(here > best, name, owner)
             best = torch.maximum(here, best)
-        out: np.ndarray = torch.where(best > 0, owner, 0).cpu().numpy()
+        out: np.ndarray = owner.cpu().numpy()
         return out
 
     def _check_frame(self, image: Image) -> FrameGeometry:

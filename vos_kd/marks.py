@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from vos_kd.arguments import whole
 from vos_kd.checkpoint import load_model
 from vos_kd.consistency import between
 from vos_kd.data.masks import write_mask
@@ -28,7 +29,7 @@ from vos_kd.prompts import Segmenter
 from vos_kd.prompts.hints import gather
 from vos_kd.prompts.kinds import Box, Click
 from vos_kd.prompts.mobile_sam import MobileSamPrompt, open_mobile_sam
-from vos_kd.training.whole_videos import frames_between
+from vos_kd.training.whole_videos import frames_between, scaled
 from vos_kd.video_io import open_clip
 
 log = logging.getLogger(__name__)
@@ -52,17 +53,17 @@ def main(argv: list[str] | None = None) -> int:
     others.add_argument(
         "--between", metavar="MODEL", help="write those, with masks, in which MODEL finds the same from both marks"
     )
-    parser.add_argument("--short-side", type=int, metavar="PIXELS", help="make larger frames as small as this")
+    parser.add_argument("--short-side", type=whole(16), metavar="PIXELS", help="make larger frames as small as this")
     parser.add_argument(
-        "--every", type=int, default=1, metavar="N", help="take steps of at most N frames between marks (default 1)"
+        "--every",
+        type=whole(1),
+        default=1,
+        metavar="N",
+        help="longest step between marks (default 1 frame)",
     )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        if args.short_side is not None and args.short_side < 16:
-            raise InputError(f"--short-side is {args.short_side}; expected 16 pixels or more.")
-        if args.every < 1:
-            raise InputError(f"--every is {args.every}; expected 1 frame or more.")
         marks = read_marks(args.marks, args.group)
         segmenter = MobileSamPrompt(open_mobile_sam(args.sam))
         follower = load_model(args.between) if args.between else None
@@ -132,7 +133,8 @@ def write_clip(
             if index not in kept:
                 continue
             file = f"{index - marked[0]:05d}"
-            whole, image = image, _at_most(image, short_side, cv2.INTER_AREA)
+            scale = min(1.0, short_side / min(image.shape[:2])) if short_side is not None else 1.0
+            large, image = image, scaled(image, scale, cv2.INTER_AREA)
             if follower is not None:
                 passed.append((file, image))
             if all_frames or index in missing:
@@ -140,8 +142,8 @@ def write_clip(
             if index not in missing:
                 continue
             missing.remove(index)
-            mask = _marked_mask(whole, [mark for mark in marks if mark[0].frame == index], segmenter)
-            mask = _at_most(mask, short_side, cv2.INTER_NEAREST_EXACT)
+            mask = _marked_mask(large, [mark for mark in marks if mark[0].frame == index], segmenter)
+            mask = scaled(mask, scale, cv2.INTER_NEAREST_EXACT)
             write_mask(masks / f"{file}.png", mask)
             if follower is not None and before is not None:
                 agreed = between([image for _, image in passed], before, mask, follower)
@@ -166,15 +168,6 @@ def _marked_mask(image: np.ndarray, marks: list[tuple[Box, list[Click]]], segmen
         hints = gather(height, width, [box, *clicks])[box.object_id]
         ids[_without_specks(segmenter(image, hints))] = box.object_id
     return ids
-
-
-def _at_most(image: np.ndarray, short_side: int | None, interpolation: int) -> np.ndarray:
-    """An image whose short side is no longer than that, smaller where it was; None: as it is."""
-    height, width = image.shape[:2]
-    if short_side is None or min(height, width) <= short_side:
-        return image
-    scale = short_side / min(height, width)
-    return cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=interpolation)
 
 
 def _write_image(path: Path, image: np.ndarray) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from vos_kd import held_out
 from vos_kd import train as train_module
 from vos_kd.checkpoint import find_weights, load_model, read_weights
 from vos_kd.data.clips import ClipBatch
+from vos_kd.distill.ema import Ema
 from vos_kd.distill.task import OnlineDistillation
 from vos_kd.errors import InputError
 from vos_kd.export_weights import export
@@ -29,6 +31,7 @@ from vos_kd.training.checkpoints import load_checkpoint
 from vos_kd.training.metrics import append_row, read_metrics
 from vos_kd.training.optim import rate_at
 from vos_kd.training.stopping import Stop
+from vos_kd.training.validation import validate
 
 SMALL = [
     "data.height=48",
@@ -352,6 +355,37 @@ def test_a_log_line_cut_off_by_a_kill_does_not_stop_the_next_run(whole_run: Path
         file.write('{"step": 7, "lo')
     assert train(small(), run)  # nothing is left to do, and nothing fails
     assert [row["step"] for row in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6, 6]
+
+
+def test_validation_reads_as_many_positions_as_the_networks_are_used_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = train_module.build_task(get_recipe("smoke", ["student=student_no_stff"]))
+    assert task.top_k == {"student": 20, "teacher": 20}
+    seen = []
+
+    def counted(network: object, batches: object, accelerator: object, top_k: int | None = None) -> float:
+        seen.append(top_k)
+        return 0.5
+
+    monkeypatch.setattr("vos_kd.training.validation.mean_jaccard", counted)
+    task.top_k = {"student": 3, "teacher": 4}
+    scores = validate(task, Ema(task, 0.9), [], Accelerator(cpu=True))
+    assert scores == {"validation/student_j": 0.5, "validation/teacher_j": 0.5}
+    assert seen == [3, 4]
+    monkeypatch.setattr("vos_kd.held_out.mean_jaccard", counted)
+    monkeypatch.setattr("vos_kd.held_out.validation_batches", lambda *_: [])
+    assert held_out.main(["student", "--set", "precision=no"]) == 0
+    assert seen == [3, 4, 20]
+
+
+def test_a_teacher_trained_alone_may_be_as_large_as_one(
+    whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"student": 0.1, "teacher": 0.1}
+    monkeypatch.setattr("vos_kd.export_weights.LIMITS_MB", limits)
+    with pytest.raises(InputError, match=r"the limit for a student is 0\.1 MB"):
+        export(whole_run, "student", tmp_path)
+    limits["student_small"] = 5  # here what a teacher is in the student's place: a model with a limit of its own
+    assert export(whole_run, "student", tmp_path)[0].is_file()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full device")

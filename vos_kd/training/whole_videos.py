@@ -77,8 +77,8 @@ def video_jaccard(
             if index not in seen:
                 continue
             name = names[index]
-            given = _scaled(truth.mask(name), scale, cv2.INTER_NEAREST_EXACT) if index == 0 else None
-            mask = segmenter.step(_scaled(image, scale, cv2.INTER_LANCZOS4 if scale > 1 else cv2.INTER_AREA), given)
+            given = scaled(truth.mask(name), scale, cv2.INTER_NEAREST_EXACT) if index == 0 else None
+            mask = segmenter.step(scaled(image, scale, cv2.INTER_LANCZOS4 if scale > 1 else cv2.INTER_AREA), given)
             if name in scored:
                 if scale != 1:
                     mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -101,7 +101,8 @@ def frames_between(marked: Sequence[int], every: int) -> set[int]:
     return frames
 
 
-def _scaled(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
+def scaled(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
+    """An image or a mask times a scale; itself where that is 1."""
     if scale == 1:
         return image
     height, width = (round(side * scale) for side in image.shape[:2])
