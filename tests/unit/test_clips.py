@@ -117,11 +117,23 @@ def test_cut_outs_carry_no_colour_of_their_old_background() -> None:
     # The rim is half background, as in real photos.
     rim = (photo.mask == 5) & ~cv2.erode((photo.mask == 5).astype(np.uint8), np.ones((3, 3))).astype(bool)
     photo.image[rim] = (100, 50, 127)
-    colours, corner = cut_from(photo, 5)
-    assert corner == (18, 8)
-    np.testing.assert_array_equal(colours[:, :, 3] == 255, photo.mask[8:32, 18:52] == 5)
+    colours, shape, corner = cut_from(photo, 5)
+    assert corner == (9, 0)
+    np.testing.assert_array_equal(colours[:, :, 3] == 255, photo.mask[:41, 9:61] == 5)
+    np.testing.assert_array_equal(shape, colours[:, :, 3])
     np.testing.assert_array_equal(np.unique(colours[colours[:, :, 3] > 0], axis=0), [[200, 100, 0, 255]])
     assert not colours[colours[:, :, 3] == 0].any()
+
+
+def test_a_soft_cut_out_is_its_low_pass_and_its_mask_stays_sharp() -> None:
+    photo = plain_photo("a", (0, 0, 255), two_squares())
+    photo.image[photo.mask == 5] = (200, 100, 0)
+    sharp, soft = cut_from(photo, 5), cut_from(photo, 5, blur=2.0)
+    expected = cv2.GaussianBlur(sharp.colours, (19, 19), 2.0, borderType=cv2.BORDER_CONSTANT)
+    assert np.abs(soft.colours.astype(int) - expected).max() <= 1
+    assert 100 < soft.colours[19, 11, 3] < 200  # the rim: half of what is around it
+    np.testing.assert_array_equal(soft.shape, sharp.shape)
+    assert soft.corner == sharp.corner
 
 
 def test_holes_take_the_colours_around_them() -> None:
@@ -184,6 +196,26 @@ def test_scenes_have_all_kinds_of_layers(folder: Path) -> None:
         labels = sorted(la.label for la in scene.layers if la.label)
         assert len(set(labels)) == len(labels)
         assert 1 <= len(labels) <= 3
+
+
+def test_cut_outs_are_between_crisp_and_as_soft_as_their_ground(folder: Path) -> None:
+    photos = open_photos([folder])
+    source = PhotoSource(photos.draw, lambda index: photo_geometry(photos.read(index).mask))
+    shares = []
+    for seed in range(60):
+        ground, *others = sample_scene(np.random.default_rng(seed), source, 3, (96, 160)).layers
+        assert ground.blur == 0
+        enlarged = warps.magnification(ground.maps)
+        for one in others:
+            own = warps.magnification(one.maps)
+            detail = own * np.sqrt(1 + 4 * one.blur**2)  # the finest it shows, in output pixels
+            assert detail == pytest.approx(max(detail, 1.0), rel=1e-4)
+            assert detail <= max(own, enlarged, 1.0) * 1.0001
+            if own < 0.9 and enlarged > 1.5:
+                shares.append(np.log(max(detail, 1.0)) / np.log(enlarged))
+    assert len(shares) > 20
+    assert min(shares) < 0.2
+    assert max(shares) > 0.8
 
 
 def test_what_is_invisible_at_first_is_background_and_clips_may_run_backwards() -> None:

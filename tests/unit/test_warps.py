@@ -127,3 +127,19 @@ def test_colours_drift_slowly() -> None:
     within, between = np.abs(np.diff(matrices, axis=1)).mean(), matrices.std(axis=0).mean()
     assert 0 < within < between
     assert all((c.gamma > 0.4).all() and (c.gamma < 2.5).all() for c in colours)
+
+
+def test_magnification_is_that_of_the_matrices_whatever_bends() -> None:
+    turned = warps.placement(0.4, 0.7, True, np.array([50.0, 30.0]), np.array([40.0, 20.0]))
+    matrices = np.stack([turned, turned])
+    assert warps.magnification(warps.coarse_maps(matrices, None, (64, 96))) == pytest.approx(0.4, rel=1e-4)
+    waves = warps.sample_waves(rng(), np.arange(2.0), 60.0, 0.03, 100.0)
+    assert warps.magnification(warps.coarse_maps(matrices, waves, (64, 96))) == pytest.approx(0.4, rel=0.05)
+
+
+@pytest.mark.parametrize("blur", [0.8, 1.5, 3.0, 8.0])
+def test_a_low_pass_keeps_the_mean_and_is_as_wide_as_told(blur: float) -> None:
+    kernel = warps.low_pass(blur).astype(float)
+    at = np.arange(len(kernel)) - len(kernel) // 2
+    assert kernel.sum() == pytest.approx(1, abs=1e-6)
+    assert np.sqrt((kernel * at**2).sum()) == pytest.approx(min(blur, 3.0), rel=0.03)

@@ -120,7 +120,8 @@ def _cut_outs(layers: Sequence[Layer], canvas: Canvases, size: warps.Size) -> tu
     spread = sums[:, :3] / sums[:, 3:].clamp(min=1e-6)
     colours = torch.where((core > 0) | (sums[:, 3:] < 1e-6), colours, spread) * alpha
     at = _full_maps(layers, size, device)
-    out = _sample(torch.cat([colours, 255 * alpha], dim=1), at, "bilinear")
+    soft = _low_pass(torch.cat([colours, 255 * alpha], dim=1), layers) * canvas.inside[:, None]
+    out = _sample(soft, at, "bilinear")
     out = _streak(out, layers, "constant")
     gain = torch.tensor([layer.gain for layer in layers], device=device)[:, None, None, None, None]
     out[:, :, :3] = (out[:, :, :3] * gain).clamp(max=255)
@@ -145,6 +146,22 @@ def _sample(source: Tensor, at: Tensor, mode: str) -> Tensor:
     grid = ((2 * at + 1) / extent - 1).reshape(count, frames * height, width, 2)
     out = F.grid_sample(source, grid, mode=mode, padding_mode="zeros", align_corners=False)
     return out.reshape(count, -1, frames, height, width).transpose(1, 2)
+
+
+def _low_pass(planes: Tensor, layers: Sequence[Layer]) -> Tensor:
+    """Each layer's own blur of `[N, C, h, w]`, with zeros beyond the border."""
+    rows = [row for row, layer in enumerate(layers) if layer.blur]
+    if not rows:
+        return planes
+    kernels = torch.from_numpy(np.stack([warps.low_pass(layers[row].blur) for row in rows])).to(planes.device)
+    part = planes[rows]
+    weight = kernels.repeat_interleave(part.shape[1], dim=0)[:, None, :, None]  # [N * C, 1, K, 1]
+    flat = part.reshape(1, -1, *part.shape[2:])
+    for way, padding in ((weight, (warps.BLUR_REACH, 0)), (weight.transpose(2, 3), (0, warps.BLUR_REACH))):
+        flat = F.conv2d(flat, way, padding=padding, groups=len(way))
+    planes = planes.clone()
+    planes[rows] = flat.reshape(part.shape)
+    return planes
 
 
 def _streak(images: Tensor, layers: Sequence[Layer], border: str) -> Tensor:

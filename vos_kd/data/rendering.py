@@ -28,6 +28,8 @@ class CutOut(NamedTuple):
 
     colours: np.ndarray
     """uint8 `[h, w, 4]`: red, green, blue, each multiplied by alpha, and alpha."""
+    shape: np.ndarray
+    """uint8 `[h, w]`: 255 where the object is."""
     corner: tuple[int, int]
     """x and y of the crop in its photo."""
 
@@ -45,7 +47,7 @@ def render(scene: Scene, read: Callable[[int], Photo]) -> tuple[np.ndarray, np.n
     """
     images, masks = _render_ground(scene, read(scene.layers[0].photo))
     for layer in scene.layers[1:]:
-        cut_out = cut_from(read(layer.photo), layer.object_id)
+        cut_out = cut_from(read(layer.photo), layer.object_id, layer.blur)
         for image, mask, coarse, number in zip(images, masks, layer.maps, range(len(images)), strict=True):
             _paint(image, mask, layer, cut_out, coarse, None if layer.kernels is None else layer.kernels[number])
     for image, matrix, gamma in zip(images, scene.colours.matrix, scene.colours.gamma, strict=True):
@@ -60,16 +62,21 @@ def recolour(image: np.ndarray, matrix: np.ndarray, gamma: float) -> None:
     cv2.LUT(cv2.transform(image, scaled), curve, dst=image)
 
 
-def cut_from(photo: Photo, object_id: int) -> CutOut:
+def cut_from(photo: Photo, object_id: int, blur: float = 0.0) -> CutOut:
     """Cut an object (0: the whole photo) out of its photo.
 
     The colour of its rim is taken from just inside it, because the rim's own pixels hold some of the background.
+
+    Args:
+        photo: that shows it.
+        object_id: of it there.
+        blur: standard deviation of a low-pass on its colours and alpha, in pixels of the photo.
     """
     if object_id == 0:
-        return CutOut(cv2.cvtColor(photo.image, cv2.COLOR_RGB2RGBA), (0, 0))
+        return _softened(cv2.cvtColor(photo.image, cv2.COLOR_RGB2RGBA), (0, 0), blur)
     inside = (photo.mask == object_id).view(np.uint8)
     left, top, width, height = cv2.boundingRect(inside)
-    margin = 2
+    margin = 2 + warps.BLUR_REACH
     x0, y0 = max(left - margin, 0), max(top - margin, 0)
     crop = np.s_[y0 : top + height + margin, x0 : left + width + margin]
     inside = np.ascontiguousarray(inside[crop])
@@ -82,7 +89,15 @@ def cut_from(photo: Photo, object_id: int) -> CutOut:
     known = sums[:, 3] > 0
     rows, columns = rim[0][known], rim[1][known]
     colours[rows, columns, :3] = np.round(sums[known, :3] * 255 / sums[known, 3:])
-    return CutOut(colours, (x0, y0))
+    return _softened(colours, (x0, y0), blur)
+
+
+def _softened(colours: np.ndarray, corner: tuple[int, int], blur: float) -> CutOut:
+    shape = np.ascontiguousarray(colours[:, :, 3])
+    if blur:
+        kernel = warps.low_pass(blur)
+        colours = cv2.sepFilter2D(colours, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
+    return CutOut(colours, shape, corner)
 
 
 def fill_holes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -155,8 +170,7 @@ def _paint(
     through = cv2.cvtColor(255 - colours[:, :, 3], cv2.COLOR_GRAY2RGB)
     front = cv2.convertScaleAbs(colours[:, :, :3], alpha=layer.gain)
     part[:] = cv2.add(cv2.multiply(part, through, scale=1 / 255), front)
-    alpha = np.ascontiguousarray(cut_out.colours[:, :, 3])
-    shape = warps.look_up_ids(alpha, at, 0)
+    shape = warps.look_up_ids(cut_out.shape, at, 0)
     mask[rows, columns][shape > 0] = layer.label
 
 

@@ -41,6 +41,8 @@ class Layer:
     """float32 `[T, gh, gw, 2]`, see `warps.coarse_maps`."""
     gain: float = 1.0
     """Factor on its brightness: pasted things are never lit alike."""
+    blur: float = 0.0
+    """Standard deviation of the low-pass before it is looked up, in source pixels; 0 for none."""
     kernels: np.ndarray | None = None
     """float32 `[T, K, K]` motion blur, or None for a still camera with a fast shutter."""
     holes: tuple[int, ...] = ()
@@ -148,7 +150,9 @@ class _Director:
         else:
             other = self.photos.draw(rng)
             ground = self._ground(other, self.photos.geometry(other), None, ())
-        return Scene(self.size, (ground, *layers), warps.sample_colours(rng, self.times))
+        colours = warps.sample_colours(rng, self.times)
+        softened = (self._softened(layer, warps.magnification(ground.maps)) for layer in layers)
+        return Scene(self.size, (ground, *softened), colours)
 
     def _place_primary(self, geometry: PhotoGeometry, box: ObjectBox) -> tuple[np.ndarray, bool]:
         """Where the first object stands, and whether in its own photo: only if that fills most of the image."""
@@ -244,6 +248,20 @@ class _Director:
         ground = self._layer(photo, 0, 0, self.camera @ place, middle, extent, abs(rng.normal(0, 0.004)))
         return replace(ground, gain=1.0, holes=holes)
 
+    def _softened(self, layer: Layer, ground: float) -> Layer:
+        """A layer with no detail finer than an output pixel, and somewhere between crisp and as soft as the ground.
+
+        Backgrounds are enlarged and many cut-outs made smaller: without this, a network would learn to know pasted
+        things by how crisp and jagged they are, which tells nothing in a real video.
+
+        Args:
+            layer: a cut-out or a bar.
+            ground: magnification of the background.
+        """
+        own = warps.magnification(layer.maps)
+        finest = max(1.0, ground ** self.rng.uniform(0, 1))
+        return replace(layer, blur=0.5 * float(np.sqrt(max((finest / own) ** 2 - 1, 0))))
+
     def _layer(
         self,
         photo: int,
@@ -261,4 +279,4 @@ class _Director:
         kernels = None
         if self.shutter is not None:
             kernels = warps.streak_kernels((matrices @ np.append(centre, 1.0))[:, :2], self.shutter)
-        return Layer(photo, object_id, label, maps, gain, kernels)
+        return Layer(photo, object_id, label, maps, gain, kernels=kernels)

@@ -19,6 +19,9 @@ CELL = 8
 KERNEL = 13
 """Side of a motion blur kernel in pixels: the longest streak."""
 
+BLUR_REACH = 9
+"""Source pixels to which a low-pass reaches: three times the widest standard deviation."""
+
 Size = tuple[int, int]
 """Height and width in pixels."""
 
@@ -157,6 +160,21 @@ def look_up_ids(mask: np.ndarray, at: np.ndarray, beyond: int) -> np.ndarray:
     """Ids of a uint8 mask `[h, w]` at the pixels nearest to positions `[H, W, 2]`, `beyond` outside of it."""
     border = cv2.BORDER_CONSTANT
     return cv2.remap(mask, at, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond)  # type: ignore[call-overload]
+
+
+def magnification(maps: np.ndarray) -> float:
+    """Output pixels to one source pixel under coarse maps `[T, gh, gw, 2]`: their median."""
+    across, down = np.diff(maps, axis=2)[:, :-1], np.diff(maps, axis=1)[:, :, :-1]
+    areas = np.abs(across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0])
+    return float(CELL / np.sqrt(max(np.median(areas), 1e-6)))
+
+
+def low_pass(blur: float) -> np.ndarray:
+    """Weights `[2 * BLUR_REACH + 1]` of a Gaussian, `blur` source pixels wide (standard deviation; a third of the reach
+    at most)."""
+    at = np.arange(-BLUR_REACH, BLUR_REACH + 1)
+    weights = np.exp(-0.5 * (at / np.clip(blur, 1e-3, BLUR_REACH / 3)) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
 
 
 def streak_kernels(positions: np.ndarray, shutter: float) -> np.ndarray:
