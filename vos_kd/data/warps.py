@@ -170,8 +170,7 @@ def magnification(maps: np.ndarray) -> float:
 
 
 def low_pass(blur: float) -> np.ndarray:
-    """Weights `[2 * BLUR_REACH + 1]` of a Gaussian, `blur` source pixels wide (standard deviation; a third of the reach
-    at most)."""
+    """Weights `[2 * BLUR_REACH + 1]` of a Gaussian; `blur`: its standard deviation in source pixels, within reach."""
     at = np.arange(-BLUR_REACH, BLUR_REACH + 1)
     weights = np.exp(-0.5 * (at / np.clip(blur, 1e-3, BLUR_REACH / 3)) ** 2)
     return (weights / weights.sum()).astype(np.float32)
