@@ -16,7 +16,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from vos_kd.data.synthetic import render_clip
 from vos_kd.examples import list_examples
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_clip_is_refused_in_words_and_the_next_is_taken(
     path = tmp_path / "<b>notes.mp4"
     path.write_text("no video at all")
     page.locator("#clip-file").set_input_files(path)
-    told = page.locator(".toast-body")
+    told = page.locator("#alert p")
     expect(told).to_contain_text(
         "<b>notes.mp4 cannot be read as a video: Invalid data found when processing input. "
         "Expected a whole mp4, mov, webm, mkv, avi or gif, a folder of images or a zip of images."
@@ -410,6 +410,24 @@ def test_a_permalink_brings_back_example_models_and_view(browser: Browser, addre
         page.get_by_role("button", name="Difference", exact=True).first.click()
         page.wait_for_url("**view=heat**")
         assert "example=twins&model=teacher&against=student" in page.url
+
+
+def test_a_question_that_nobody_answers_is_asked_again(browser: Browser, address: str) -> None:
+    lost = []
+
+    def lose_the_first(route: Route) -> None:
+        if '"ask":"example"' in (route.request.post_data or "") and not lost:
+            lost.append(route.request.url)
+            route.fulfill(json={"event_id": "lost"})  # the page takes it for one that waits in the server's line
+        else:
+            route.continue_()
+
+    with visit(browser, address) as page:
+        page.route("**/queue/join*", lose_the_first)
+        page.locator("[data-example=fish]").click()
+        page.wait_for_selector(".vk[data-view=mark]")
+        expect(page.locator("#clip-name")).to_have_text("fish.mp4")
+    assert len(lost) == 1
 
 
 def test_a_permalink_to_no_example_says_which_there_are(browser: Browser, address: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vos_kd.demo.limits import Limits
 from vos_kd.demo.runs import Run
@@ -32,6 +33,8 @@ class Session:
     run: Run | None = None
     """The last run."""
     runs: int = 0
+    reply: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The last one to the page, see `replies`."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def forget_clip(self) -> None:

@@ -1,12 +1,11 @@
 """The gradio part of the Compare tab.
 
-The page's own script draws it in a `gr.HTML`. It asks by the event "ask", one question at a time, and each answer
+The page's own script draws it in a `gr.HTML`. It asks by the event "ask", one question at a time, and each reply
 carries its question's number; a run reports through a second component, so that neither overwrites the other.
 """
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ import gradio as gr
 from vos_kd.demo import assets
 from vos_kd.demo.desk import Desk
 from vos_kd.demo.refusal import told
+from vos_kd.demo.replies import reply
 
 TAB = "compare"
 """The tab's id."""
@@ -46,27 +46,18 @@ def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
         elem_id="compare",
     )
 
-    def ask(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-        question = event._data if isinstance(event._data, dict) else {}
-        number = question.get("number")
-        try:
-            yield {"reply": number, **desk.answer(_key(request), question)}
-        except Exception as error:
-            text = told(error)
-            # The answer first: the page must know which question failed, and a raised error carries no data.
-            yield {"reply": number, "error": text}
-            raise gr.Error(html.escape(text), print_exception=False) from error
+    # What fails is told as data, too: a raised error does not say which question failed.
+    def ask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        return reply(desk, _key(request), _question(event))
 
     def run(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-        question = event._data if isinstance(event._data, dict) else {}
+        question = _question(event)
         number = question.get("number")
         try:
             for answer in desk.run(_key(request), question):
                 yield {"run": number, **answer}
         except Exception as error:
-            text = told(error)
-            yield {"run": number, "phase": "failed", "error": text}
-            raise gr.Error(html.escape(text), print_exception=False) from error
+            yield {"run": number, "phase": "failed", "error": told(error)}
 
     def leave(request: gr.Request) -> None:
         desk.sessions.leave(_key(request))
@@ -81,6 +72,10 @@ def build_tab(desk: Desk, *, page: gr.Blocks) -> gr.Dropdown:
 
 def _script() -> str:
     return f"const STYLE = {json.dumps(assets.style())};\n{assets.script()}"
+
+
+def _question(event: gr.EventData) -> dict[str, Any]:
+    return event._data if isinstance(event._data, dict) else {}
 
 
 def _key(request: gr.Request) -> str:

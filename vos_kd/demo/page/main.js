@@ -46,12 +46,10 @@ function show(view) {
 }
 
 function report(error) {
-  if (error.isTold) return;
   if (!(error instanceof Refused)) console.error(error);
   alertBox.replaceChildren(h("p", error instanceof Refused ? error.message : `The page failed (${error.message}). Reload it.`),
     h("button.bin", { type: "button", "aria-label": "Dismiss", onclick: () => { alertBox.hidden = true; } }, "×"));
   alertBox.hidden = false;
-  alertBox.scrollIntoView({ block: "nearest" });
 }
 
 /** Do what the server has to agree to; what it refuses is told, and nothing else changes. */
@@ -173,6 +171,7 @@ document.addEventListener("vk-live", ({ detail: told }) => {
   if (told.phase === "failed" || told.phase === "idle") {
     app.isRunning = false;
     show("mark");
+    if (told.error) report(new Refused(told.error));
   } else if (told.phase === "done" && told.models[0]?.video) {
     app.isRunning = false;
     result.show(told, app.hello.models, app.example !== null);

@@ -3,14 +3,15 @@
 const base = (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "") + (window.gradio_config?.api_prefix ?? "/gradio_api");
 const fileAddress = (path) => `${base}/file=${path.split("/").map(encodeURIComponent).join("/")}`;
 
-/** What cannot be done, in words for the visitor; `isTold`: gradio shows them already. */
-class Refused extends Error {
-  constructor(text, isTold = false) { super(text); this.isTold = isTold; }
-}
+/** What cannot be done, in words for the visitor. */
+class Refused extends Error {}
+
+const PATIENCE = 10_000; // milliseconds until a question is asked again; twice as long each time
 
 const desk = (() => {
   const waiting = [];
-  let current = null, number = 0;
+  let current = null, timer = 0;
+  let number = Date.now(); // larger than all of a script that ran in this page before
   const listeners = new Set();
 
   /** Ask; `key`: a waiting question of the same key is given up for this one; `isIdle`: let all others go first. */
@@ -27,19 +28,26 @@ const desk = (() => {
     if (current || !waiting.length) return;
     const first = waiting.findIndex((one) => !one.isIdle);
     current = waiting.splice(Math.max(first, 0), 1)[0];
-    current.number = ++number;
+    number += 1;
     tell();
+    put(PATIENCE);
+  }
+
+  /** The server answers a number once: what it gets twice it does not do twice. */
+  function put(patience) {
     trigger("ask", { number, ...current.question });
+    timer = setTimeout(put, patience, 2 * patience);
   }
 
   function tell() { for (const one of listeners) one(Boolean(current && !current.isIdle)); }
 
   watch("value", () => {
     const answer = props.value;
-    if (!current || answer?.reply !== current.number) return;
+    if (!current || answer?.reply !== number) return;
     const done = current;
     current = null;
-    if (answer.error) done.reject(new Refused(answer.error, true));
+    clearTimeout(timer);
+    if (answer.error) done.reject(new Refused(answer.error));
     else done.resolve(answer);
     tell();
     next();
