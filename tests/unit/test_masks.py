@@ -273,6 +273,15 @@ def test_a_few_tiny_objects_are_not_taken_for_smooth_rims() -> None:
     check(encode_mask(mask), mask)
 
 
+def test_many_tiny_objects_side_by_side_are_objects() -> None:
+    mask = np.zeros((40, 60), np.uint8)
+    for n in range(20):
+        mask[5 + 12 * (n % 3) : 7 + 12 * (n % 3), 3 * n : 3 * n + 2] = 10 * n + 1
+    check(encode_mask(mask), mask)
+    mask[30:, :] = 250  # they lie before something large
+    check(encode_mask(mask), mask)
+
+
 def test_many_large_objects_with_some_tiny_ones() -> None:
     mask = np.kron(np.arange(20, dtype=np.uint8).reshape(4, 5), np.ones((10, 10), np.uint8))
     mask[0, :9] = np.arange(100, 109)

@@ -29,7 +29,7 @@ MAX_BYTES = 2**26
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FOREIGN = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _PACK = np.array([1 << 16, 1 << 8, 1], np.uint32)  # RGB to one number
-# So many ids without a 3x3 pixel to themselves are no objects but the rims of a smoothed mask.
+# So many ids on the way from lower to higher ones alone are no objects but the rims of a smoothed mask.
 _MANY_STRAY = 8
 _ADVICE = "Save it as a palette or grey PNG with 0 for the background and 1, 2, ... for the objects"
 _NEAREST = f"{_ADVICE}, without anti-aliasing, and scale it with nearest-neighbour only."
@@ -253,13 +253,20 @@ def _ids_of_colours(colours: np.ndarray, name: str) -> np.ndarray:
 
 
 def _refuse_smooth_rims(mask: np.ndarray, name: str) -> None:
-    """Refuse anti-aliased masks, whose rims would become objects: many ids that nowhere fill 3x3 pixels."""
-    ids = set(object_ids(mask))
+    """Refuse anti-aliased masks, whose rims would become objects.
+
+    Ids of a rim fill no 3x3 pixels and lie mostly between a lower and a higher neighbour; tiny objects lie on one.
+    """
+    ids = object_ids(mask)
     if len(ids) < _MANY_STRAY:
         return
     square = np.ones((3, 3), np.uint8)
-    solid = mask[cv2.erode(mask, square) == cv2.dilate(mask, square)]
-    stray = sorted(ids - set(object_ids(solid)))
+    low, high = cv2.erode(mask, square), cv2.dilate(mask, square)
+    count, solid, between = (
+        np.bincount(mask[where].ravel(), minlength=256)
+        for where in (np.s_[:], low == high, (low < mask) & (mask < high))
+    )
+    stray = [i for i in ids if not solid[i] and 2 * between[i] > count[i]]
     if len(stray) >= _MANY_STRAY and 2 * len(stray) >= len(ids):
         shown = f"{len(stray)} are only scattered pixels and thin lines ({', '.join(map(str, stray[:5]))}, ...)"
         raise InputError(f"the mask {name} has {len(ids)} ids, of which {shown}: it was smoothed. {_NEAREST}")
