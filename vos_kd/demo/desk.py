@@ -203,20 +203,27 @@ class Desk:
     def run(self, key: str, question: Question) -> Iterator[Answer]:
         """Run both models; tells how far it is until it is over.
 
+        A run whose `number` came before is told of, not run again: the page asks anew when it hears nothing.
+
         Raises:
             InputError: there is nothing to run, the line is too long, or the run failed.
         """
         session = self.sessions.get(key)
         with session.lock:
-            if session.run is not None and not session.run.job.done.is_set():
-                raise InputError("a run of yours is going on. Stop it, or wait for its end.")
-            clip = _clip(session)
-            plan = self._make_plan(session, clip, question)
-            expected = self._expected(plan)
-            job = Job(start_work(plan, self._run_model, self.estimates, self.models), sum(expected.values()))
-            self.engine.submit(job)
-            session.run = Run(plan, job, session.history)
-        yield from self._tell(session, plan, job, question.get("address"))
+            number = question.get("number")
+            if session.run is None or number is None or session.run.number != number:
+                session.run = self._begin_run(session, question, number)
+            run = session.run
+        yield from self._tell(session, run.plan, run.job, question.get("address"))
+
+    def _begin_run(self, session: Session, question: Question, number: object) -> Run:
+        if session.run is not None and not session.run.job.done.is_set():
+            raise InputError("a run of yours is going on. Stop it, or wait for its end.")
+        plan = self._make_plan(session, _clip(session), question)
+        expected = self._expected(plan)
+        job = Job(start_work(plan, self._run_model, self.estimates, self.models), sum(expected.values()))
+        self.engine.submit(job)
+        return Run(plan, job, session.history, number)
 
     def _tell(self, session: Session, plan: Plan, job: Job, address: object) -> Iterator[Answer]:
         told: tuple[int, ...] = ()

@@ -27,6 +27,8 @@ class Run:
     job: Job
     history: PromptHistory
     """The prompts that the plan's masks were made of."""
+    number: object = None
+    """What the page calls it."""
 
 
 def start_work(plan: Plan, run_model: RunModel, estimates: Estimates, facts: Mapping[str, dict[str, Any]]) -> Work:

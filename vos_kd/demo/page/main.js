@@ -3,7 +3,7 @@
 const root = element.querySelector(".vk");
 if (!document.getElementById("vk-style")) document.head.append(h("style#vk-style", STYLE));
 
-const app = { hello: null, clip: null, example: null, frame: 0, runNumber: 0, isRunning: false, view: "choose" };
+const app = { hello: null, clip: null, example: null, frame: 0, runNumber: Date.now(), silence: 0, isRunning: false, view: "choose" };
 const alertBox = h("div#alert.alert", { role: "alert", hidden: true });
 const busy = h("div.busy-line", { "aria-hidden": "true" });
 
@@ -163,11 +163,22 @@ function run() {
   live.start(panel.state.models, app.clip.width / app.clip.height, stage.pictures());
   show("live");
   live.root.scrollIntoView({ block: "nearest" });
-  trigger("run", { number: app.runNumber, address: location.origin + location.pathname, ...choices() });
+  askForRun({ number: app.runNumber, address: location.origin + location.pathname, ...choices() }, PATIENCE);
+}
+
+/** A run tells of itself twice a second: one that is silent was not heard, or is not. The server runs a number once. */
+function askForRun(question, patience) {
+  trigger("run", question);
+  app.listen = () => {
+    clearTimeout(app.silence);
+    app.silence = setTimeout(askForRun, patience, question, 2 * patience);
+  };
+  app.listen();
 }
 
 document.addEventListener("vk-live", ({ detail: told }) => {
   if (told?.run !== app.runNumber || !app.isRunning) return;
+  app.listen();
   if (told.phase === "failed" || told.phase === "idle") {
     app.isRunning = false;
     show("mark");
@@ -180,6 +191,7 @@ document.addEventListener("vk-live", ({ detail: told }) => {
   } else {
     live.show(told);
   }
+  if (!app.isRunning) clearTimeout(app.silence);
 });
 
 document.addEventListener("vk-model", ({ detail: name }) => { if (name) panel.pickModels(name); });
