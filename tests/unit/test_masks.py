@@ -256,6 +256,17 @@ def test_smoothed_masks(kind: str) -> None:
     refused(png(picture.convert(kind)), "only scattered pixels and thin lines .*nearest-neighbour")
 
 
+@pytest.mark.parametrize("quality", [50, 80, 95])
+@pytest.mark.parametrize("ids", [(255, 255), (100, 200)])
+def test_masks_that_were_jpegs(quality: int, ids: tuple[int, int]) -> None:
+    mask = np.zeros((120, 160), np.uint8)
+    cv2.circle(mask, (40, 60), 30, ids[0], -1)
+    mask[30:90, 90:150] = ids[1]
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "JPEG", quality=quality)
+    refused(png(Image.open(buffer)), "only scattered pixels and thin lines")
+
+
 def test_palette_masks_resized_with_interpolation() -> None:
     mask = np.zeros((30, 40), np.uint8)
     mask[5:25, 5:35] = 200

@@ -29,7 +29,7 @@ MAX_BYTES = 2**26
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FOREIGN = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _PACK = np.array([1 << 16, 1 << 8, 1], np.uint32)  # RGB to one number
-# So many ids on the way from lower to higher ones alone are no objects but the rims of a smoothed mask.
+# So many ids that fill nothing are no objects but the rims of a smoothed mask, or the ripples of a JPEG.
 _MANY_STRAY = 8
 _ADVICE = "Save it as a palette or grey PNG with 0 for the background and 1, 2, ... for the objects"
 _NEAREST = f"{_ADVICE}, without anti-aliasing, and scale it with nearest-neighbour only."
@@ -253,20 +253,23 @@ def _ids_of_colours(colours: np.ndarray, name: str) -> np.ndarray:
 
 
 def _refuse_smooth_rims(mask: np.ndarray, name: str) -> None:
-    """Refuse anti-aliased masks, whose rims would become objects.
+    """Refuse anti-aliased masks and those that were JPEGs, whose rims and ripples would become objects.
 
-    Ids of a rim fill no 3x3 pixels and lie mostly between a lower and a higher neighbour; tiny objects lie on one.
+    Such ids fill no 3x3 pixels, and lie mostly between a lower and a higher neighbour or in many pieces. Tiny objects
+    lie on one thing, and are in one piece or two.
     """
     ids = object_ids(mask)
     if len(ids) < _MANY_STRAY:
         return
     square = np.ones((3, 3), np.uint8)
     low, high = cv2.erode(mask, square), cv2.dilate(mask, square)
-    count, solid, between = (
-        np.bincount(mask[where].ravel(), minlength=256)
-        for where in (np.s_[:], low == high, (low < mask) & (mask < high))
-    )
-    stray = [i for i in ids if not solid[i] and 2 * between[i] > count[i]]
+    solid = set(object_ids(mask[low == high]))
+    count, between = np.bincount(mask.ravel()), np.bincount(mask[(low < mask) & (mask < high)], minlength=256)
+    stray = [i for i in ids if i not in solid and (2 * between[i] > count[i] or _pieces(mask == i) > 2)]
     if len(stray) >= _MANY_STRAY and 2 * len(stray) >= len(ids):
         shown = f"{len(stray)} are only scattered pixels and thin lines ({', '.join(map(str, stray[:5]))}, ...)"
         raise InputError(f"the mask {name} has {len(ids)} ids, of which {shown}: it was smoothed. {_NEAREST}")
+
+
+def _pieces(where: np.ndarray) -> int:
+    return int(cv2.connectedComponents(where.view(np.uint8))[0]) - 1
