@@ -19,7 +19,8 @@ from leaderboard.filmstrip import Folders
 
 RUN = Path(__file__).resolve().parents[1] / "evaluation" / "run.py"
 TIMEOUT_S = 600
-MAX_BYTES = 512 * 2**20
+MAX_BYTES = 200 * 2**20
+"""Of a zip; no more than the page takes of any upload."""
 _one_at_a_time = threading.Lock()
 
 

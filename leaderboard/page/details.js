@@ -29,7 +29,7 @@ function sequencesOf(app, panel, row, answer) {
   const head = ["Sequence", "Object", "Frames", "J&F", "J", "J recall", "J decay", "F", "F recall", "F decay"];
   const lines = new Map();
   const tableBody = h("tbody", answer.sequences.map((line) => {
-    const element = h("tr", { tabindex: 0, onclick: () => choose(line[0]) }, line.map((cell, index) => h(index ? "td" : "th.name", cell)));
+    const element = h("tr", { tabindex: 0, onclick: () => choose(line[0]), onkeydown: (event) => { if (event.key === "Enter") choose(line[0]); } }, line.map((cell, index) => h(index ? "td" : "th.name", cell)));
     lines.set(element, line[0]);
     return element;
   }));

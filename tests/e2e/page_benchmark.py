@@ -116,9 +116,10 @@ def measure_run(folder: Path, frames: int) -> Iterator[str]:
     first = write_clip(folder / "clip.mp4", frames, HEIGHT, WIDTH)
     desk = app.make_desk()
     session = desk.sessions.get("benchmark")
-    session.clip = load_clip(folder / "clip.mp4", "clip.mp4", session.folder / "clip", desk.limits)
-    session.history = with_mask(PromptHistory(), 0, first)
-    with session.clip.open() as clip:
+    with session.new_folder("clip") as place:
+        loaded = load_clip(folder / "clip.mp4", "clip.mp4", place, desk.limits)
+        session.begin(loaded, place, with_mask(PromptHistory(), 0, first), frames)
+    with loaded.open() as clip:
         images = list(clip)
     names = list(desk.models)[:2]
     models = {name: vos_kd.load_model(name) for name in names}

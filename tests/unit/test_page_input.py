@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,27 @@ def painted_over(size: tuple[int, int] = (64, 48)) -> str:
     """A stroke over the whole frame, as a canvas gives it."""
     _, data = cv2.imencode(".png", np.full((*size[::-1], 4), 255, np.uint8))
     return f"data:image/png;base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def test_a_stroke_that_would_unpack_to_gigabytes_is_refused_unread(marked: Any) -> None:
+    rows = zlib.compress(bytes(1 + 4 * 20_000) * 200, 9)  # a part of them: it is not to be read at all
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 6, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    address = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    with pytest.raises(InputError, match="did not arrive as a picture of the frame's size"):
+        marked.ask("edit", frame=0, kind="stroke", object=1, png=address, foreground=True)
+
+
+def test_marks_behind_the_part_to_run_are_told_of(visitor: Any) -> None:
+    visitor.send("open", video(), "clip.mp4")
+    visitor.send("mask", square(), "mask.png", frame=2)
+    plan = visitor.ask("plan", end=2)["plan"]
+    assert (plan["start"], plan["first_mark"]) == (None, 2)
+    with pytest.raises(InputError, match="the first mark is in frame 2, behind the part to run"):
+        visitor.run(end=2)
+    assert visitor.ask("plan", end=3)["plan"]["start"] == 2
 
 
 def test_nothing_marked_is_nothing_to_run(visitor: Any) -> None:

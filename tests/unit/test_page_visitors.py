@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,12 +53,14 @@ class Gate:
     def __init__(self) -> None:
         self.entered = threading.Event()
         self.opened = threading.Event()
+        self.stubborn = False
+        """Goes on although it was stopped, as one does in the midst of a frame."""
 
     def __call__(self, plan: Plan, model: str) -> Iterator[Report]:
         self.entered.set()
         while not self.opened.wait(0.01):
             yield Report(1.0, 1.0, 1.0, 0.0, ())
-            if plan.stop_file.exists():
+            if plan.stop_file.exists() and not self.stubborn:
                 return
         yield Report(1.0, 1.0, 1.0, 0.0, ())
 
@@ -153,6 +156,113 @@ def test_who_leaves_stops_his_run_and_the_next_has_his_turn(
         assert waits.result(20)["is_stopped"] is False
 
 
+def test_who_stops_in_line_leaves_it_at_once(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    gate = Gate()
+    desk = make_desk(gate, max_waiting=1)
+    runs, waits, late = (make_visitor(desk) for _ in range(3))
+    for number, visitor in enumerate((runs, waits, late)):
+        prepare(visitor, number, tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(runs.run)
+        assert gate.entered.wait(10)
+        waiting = pool.submit(waits.run)
+        while not desk.engine._waiting:
+            time.sleep(0.01)
+        waits.ask("stop")
+        assert waiting.result(10) == {"phase": "idle"}
+        again = pool.submit(late.run)  # there is room in the line
+        while not desk.engine._waiting:
+            time.sleep(0.01)
+        gate.opened.set()
+        assert running.result(20)["phase"] == again.result(20)["phase"] == "done"
+    assert waits.run()["phase"] == "done"
+
+
+def test_what_is_refused_leaves_the_last_result_where_it_is(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    visitor = make_visitor(make_desk())
+    prepare(visitor, 0, tmp_path)
+    result = visitor.run()
+    session = visitor.desk.sessions.get(visitor.key)
+    visitor.ask("edit", frame=0, kind="clear")
+    visitor.ask("edit", frame=2, kind="click", object=1, x=3, y=20, foreground=False)
+    for _ in range(3):
+        with pytest.raises(InputError):
+            visitor.run()
+    assert Path(result["models"][0]["video"]).is_file()
+    assert [path.name for path in session.clip_folder.glob("run-*")] == [session.run.plan.folder.name]
+    assert visitor.ask("make", what="masks")["name"] == "clip-masks.zip"
+
+
+def test_a_broken_upload_of_the_same_name_leaves_the_clip(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    visitor = make_visitor(make_desk())
+    prepare(visitor, 3, tmp_path)
+    with pytest.raises(InputError, match=r"clip\.mp4 cannot be read"):
+        visitor.send("open", b"no video", "clip.mp4")
+    assert visitor.run()["phase"] == "done"
+
+
+def test_files_go_with_their_clip(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    visitor = make_visitor(make_desk())
+    folder = visitor.desk.sessions.get(visitor.key).folder
+    for number in range(3):
+        prepare(visitor, number, tmp_path)
+        visitor.run()
+        assert len(list(folder.iterdir())) == 1
+    visitor.ask("leave_clip")
+    assert list(folder.iterdir()) == []
+
+
+def test_files_of_a_run_that_is_being_stopped_go_when_it_is_over(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    gate = Gate()
+    visitor = make_visitor(make_desk(gate))
+    prepare(visitor, 0, tmp_path)
+    session = visitor.desk.sessions.get(visitor.key)
+    gate.stubborn = True
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(visitor.run)
+        assert gate.entered.wait(10)
+        with session.lock:  # it is still being begun
+            old, job = session.clip_folder, session.run.job
+        prepare(visitor, 1, tmp_path)
+        assert files_below(old)  # the run may still write there
+        gate.opened.set()
+        running.result(10)
+        assert job.done.wait(10)
+    prepare(visitor, 2, tmp_path)
+    assert not old.exists()
+
+
+def test_of_truths_the_last_one_stays(
+    make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
+) -> None:
+    visitor = make_visitor(make_desk())
+    prepare(visitor, 0, tmp_path)
+    with zipfile.ZipFile(tmp_path / "truth.zip", "w") as file:
+        for frame in range(FRAMES):
+            file.writestr(f"{frame:05d}.png", encode_mask(mask_of(0)))
+    data = (tmp_path / "truth.zip").read_bytes()
+    session = visitor.desk.sessions.get(visitor.key)
+    for _ in range(3):
+        for _ in range(2):
+            assert visitor.send("truth", data, "truth.zip") == {"has_truth": True}
+        assert visitor.run()["models"][0]["j_mean"] == pytest.approx(1.0)
+    scored_by = session.clip.truth
+    visitor.send("truth", data, "truth.zip")
+    with pytest.raises(InputError):
+        visitor.send("truth", b"no zip", "truth.zip")
+    assert {path.parent for path in (scored_by, session.clip.truth)} == set(session.clip_folder.glob("truth-*"))
+
+
 def test_a_page_that_is_gone_stops_its_run(
     make_desk: Callable[..., Any], make_visitor: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -226,6 +336,8 @@ def test_equal_files_of_two_programs_are_two_clips(tmp_path: Path) -> None:
     source = tmp_path / "sha" / "clip.mp4"
     source.parent.mkdir()
     clip_of(3, source)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
     clips = [load_clip(source, "clip.mp4", tmp_path / name, Limits(), keep=True) for name in ("a", "b")]
     clips[0].path.unlink()
     assert clips[1].frame(0).shape == (H, W, 3)

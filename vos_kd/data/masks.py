@@ -82,7 +82,7 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
     Raises:
         InputError: not a PNG, damaged, animated, too large, ids above 255, colours of no object, or smoothed rims.
     """
-    colour_type, depth = _check_header(data, name)
+    colour_type, depth = check_header(data, name)
     mode, pixels = _decode_pixels(data, name)
     if depth == 16 and colour_type:  # 0 is grey; Pillow drops the low bytes of the others
         raise InputError(f"the mask {name} has 16-bit colours; expected 8 bits. {_ADVICE}.")
@@ -175,8 +175,16 @@ def require_objects(mask: np.ndarray, name: str) -> None:
         )
 
 
-def _check_header(data: bytes, name: str) -> tuple[int, int]:
-    """Colour type and bits for each sample of a PNG of acceptable size, before anything is decoded."""
+def check_header(data: bytes, name: str) -> tuple[int, int]:
+    """Colour type and bits for each sample of a PNG of acceptable size, before anything is decoded.
+
+    Args:
+        data: the file.
+        name: for messages.
+
+    Raises:
+        InputError: it is no PNG, or says that it is too large.
+    """
     if not data.startswith(_SIGNATURE):
         kind = next((kind for start, kind in _FOREIGN.items() if data.startswith(start)), None)
         loss = ", whose compression changes ids" if kind in ("JPEG", "WebP") else ""

@@ -86,9 +86,10 @@ def _run(
     try:
         session = desk.sessions.get(key)
         path, name = _upload(clip, "the clip", desk)
-        session.clip = load_clip(path, name, session.folder / "clip", desk.limits, keep=True)
-        session.history = _history(session.clip, masks, prompts, desk)
-        question = {"models": models, "end": _end(session.clip, session.history, end, desk)}
+        with session.new_folder("clip") as folder:
+            loaded = load_clip(path, name, folder, desk.limits, keep=True)
+            session.begin(loaded, folder, _history(loaded, masks, prompts, desk), loaded.frame_count)
+        question = {"models": models, "end": _end(loaded, session.history, end, desk)}
         result = list(desk.run(key, question))[-1]
         if result["phase"] != "done":
             raise InputError("the run was stopped before its first frame. Call again.")

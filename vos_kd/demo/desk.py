@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +111,9 @@ class Desk:
     def open(self, session: Session, question: Question) -> Answer:
         """An upload as the clip."""
         source = take_upload(question["path"], self.uploads)
-        clip = load_clip(source, question["name"], session.folder / "clip", self.limits)
-        return self._begin(session, clip, PromptHistory())
+        with session.new_folder("clip") as folder:
+            clip = load_clip(source, question["name"], folder, self.limits)
+            return self._begin(session, clip, folder, PromptHistory())
 
     def example(self, session: Session, question: Question) -> Answer:
         """A bundled clip, with its first mask and its truth."""
@@ -122,7 +122,8 @@ class Desk:
         for object_id, name in enumerate(self.examples.object_names(question["name"]), 1):
             history = history.rename(object_id, name)
         history = PromptHistory((history.steps[history.present],))  # nothing of this is the visitor's to undo
-        return self._begin(session, clip, history) | {"example": question["name"]}
+        with session.new_folder("example") as folder:
+            return self._begin(session, clip, folder, history) | {"example": question["name"]}
 
     def card(self, session: Session, question: Question) -> Answer:
         """The picture of an example's card."""
@@ -161,15 +162,13 @@ class Desk:
         """A zip of truth masks for the clip."""
         clip = _clip(session)
         name = shown_name(question["name"])
-        path = session.folder / f"truth-{time.monotonic_ns()}.zip"
-        shutil.move(take_upload(question["path"], self.uploads), path)
-        try:
+        source = take_upload(question["path"], self.uploads)
+        with session.new_folder("truth", session.clip_folder) as folder:
+            path = folder / "truth.zip"
+            shutil.move(source, path)
             with named(path, name), Truth(path, clip.info, clip.frame_count) as truth:
                 check_objects(truth, session.history.object_ids)
-        except InputError:
-            path.unlink()
-            raise
-        session.clip = replace(clip, truth=path)
+        session.take_truth(clip, path)
         return {"has_truth": True}
 
     def plan(self, session: Session, question: Question) -> Answer:
@@ -211,19 +210,22 @@ class Desk:
         session = self.sessions.get(key)
         with session.lock:
             number = question.get("number")
-            if session.run is None or number is None or session.run.number != number:
-                session.run = self._begin_run(session, question, number)
             run = session.run
+            if run is None or number is None or run.number != number:
+                run = self._begin_run(session, question, number)
         yield from self._tell(session, run.plan, run.job, question.get("address"))
 
     def _begin_run(self, session: Session, question: Question, number: object) -> Run:
         if session.run is not None and not session.run.job.done.is_set():
             raise InputError("a run of yours is going on. Stop it, or wait for its end.")
-        plan = self._make_plan(session, _clip(session), question)
-        expected = self._expected(plan)
-        job = Job(start_work(plan, self._run_model, self.estimates, self.models), sum(expected.values()))
-        self.engine.submit(job)
-        return Run(plan, job, session.history, number)
+        clip = _clip(session)
+        with session.new_folder("run", session.clip_folder) as folder:
+            plan = self._make_plan(session, clip, question, folder)
+            seconds = sum(self._expected(plan).values())
+            job = Job(start_work(plan, self._run_model, self.estimates, self.models), seconds)
+            run = Run(plan, job, session.history, number)
+            session.begin_run(run, self.engine.submit)
+        return run
 
     def _tell(self, session: Session, plan: Plan, job: Job, address: object) -> Iterator[Answer]:
         told: tuple[int, ...] = ()
@@ -252,10 +254,9 @@ class Desk:
             )
             yield result | takeaways.told(plan, self.models, address)
 
-    def _begin(self, session: Session, clip: LoadedClip, history: PromptHistory) -> Answer:
-        session.forget_clip()
-        session.clip, session.history = clip, history
-        session.end = min(clip.frame_count, self.limits.max_run_frames)
+    def _begin(self, session: Session, clip: LoadedClip, folder: Path, history: PromptHistory) -> Answer:
+        clip.frame(0)  # what cannot be shown does not take the place of the clip before
+        session.begin(clip, folder, history, end=min(clip.frame_count, self.limits.max_run_frames))
         info = clip.info
         told = {"name": clip.name, "width": info.width, "height": info.height, "fps": round(info.fps, 3)}
         told |= {"frames": clip.frame_count, "seconds": round(clip.frame_count / info.fps, 2)}
@@ -270,11 +271,15 @@ class Desk:
         session.history = history
         return {"marks": view} | self._plan_answer(session, question)
 
-    def _make_plan(self, session: Session, clip: LoadedClip, question: Question) -> Plan:
+    def _make_plan(self, session: Session, clip: LoadedClip, question: Question, folder: Path) -> Plan:
         start, end, models = self._choices(session, clip, question)
         if start is None:
+            if session.history.frames:
+                first = min(session.history.frames)
+                raise InputError(
+                    f"the first mark is in frame {first}, behind the part to run. Stop after a later frame."
+                )
             raise InputError("nothing is marked yet. Draw a box around an object, click on it or paint it, then run.")
-        folder = session.new_run_folder()
         masks, ids = {}, set()
         for index in session.history.frames:
             if start <= index < end:
@@ -318,6 +323,7 @@ class Desk:
         return {
             "plan": {
                 "start": start,
+                "first_mark": min(session.history.frames, default=None),
                 "end": end,
                 "asked_end": session.end,
                 "frames": draft.frames,

@@ -33,11 +33,14 @@ class Job:
     error: str | None = None
     """Why it failed, for the visitor."""
     done: threading.Event = field(default_factory=threading.Event, repr=False)
+    leave_line: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Ends it at once where it only waits; the engine that it waits for knows how."""
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def stop(self) -> None:
-        """Ask to stop after the frame at hand."""
+        """Ask to stop after the frame at hand, or to wait no longer."""
         self._stop.set()
+        self.leave_line()
 
     @property
     def is_stopped(self) -> bool:
@@ -68,6 +71,7 @@ class Engine:
                     f"{max(1, round(self.seconds_before(None) / 60))} minutes."
                 )
             self._waiting.append(job)
+            job.leave_line = lambda: self._drop(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="vos-kd-engine", daemon=True)
                 self._thread.start()
@@ -84,11 +88,17 @@ class Engine:
     def seconds_before(self, job: Job | None) -> float:
         """About how long those before it take; None stands for one that would come last."""
         with self._changed:
-            before = [one for one in self._waiting if not one.is_stopped]
+            before = list(self._waiting)
             if job in before:
                 before = before[: before.index(job)]
             running = self._current.seconds * (1 - self._current.progress.share) if self._current else 0.0
             return running + sum(one.seconds for one in before)
+
+    def _drop(self, job: Job) -> None:
+        with self._changed:
+            if job in self._waiting:
+                self._waiting.remove(job)
+                job.done.set()
 
     def _run(self) -> None:
         while True:
@@ -96,7 +106,7 @@ class Engine:
                 self._changed.wait_for(lambda: self._waiting)
                 job = self._current = self._waiting.popleft()
             try:
-                if not job.is_stopped:
+                if not job.is_stopped:  # between the line and here
                     job.work(job)
             except InputError as error:
                 job.error = str(error)

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vos_kd.data.masks import MAX_BYTES, decode_mask, require_objects, require_size
+from vos_kd.data.masks import MAX_BYTES, check_header, decode_mask, require_objects, require_size
 from vos_kd.demo.pictures import colour_names, data_address, jpeg, tint_png
 from vos_kd.errors import InputError
 from vos_kd.files import read_limited
@@ -94,7 +94,11 @@ def stroke(address: object) -> PackedMask:
         data = base64.b64decode(body, validate=True)
     except binascii.Error as error:
         raise InputError("the stroke did not arrive whole. Paint it again.") from error
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    try:
+        check_header(data, "stroke")  # a small file may unpack to gigabytes
+    except InputError as error:
+        raise InputError("the stroke did not arrive as a picture of the frame's size. Paint it again.") from error
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
         raise InputError("the stroke did not arrive as a picture. Paint it again.")
     return PackedMask.pack(picture[..., 3] > 127)

@@ -1,7 +1,8 @@
 """Replies to a page's questions. A question is answered once, however often it comes.
 
 A page asks again when no reply comes: gradio closes its stream of replies when none is due, and a question that crosses
-with that, or with a connection that breaks, is answered to nobody. What the question did must not be done twice.
+with that is answered to nobody. What the question did must not be done twice. (When the connection itself breaks,
+gradio loads the page anew.)
 """
 
 from __future__ import annotations

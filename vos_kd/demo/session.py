@@ -7,14 +7,17 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vos_kd.demo.engine import Job
 from vos_kd.demo.limits import Limits
 from vos_kd.demo.runs import Run
 from vos_kd.demo.upload import LoadedClip
+from vos_kd.errors import InputError
 from vos_kd.prompts import PromptHistory
 
 _SWEEP_SECONDS = 30.0
@@ -22,36 +25,90 @@ _SWEEP_SECONDS = 30.0
 
 @dataclass
 class Session:
-    """One visitor. Never a frame or a tensor: what is large lies in `folder`."""
+    """One visitor. No frames and no tensors: what is large lies in `folder`."""
 
     folder: Path
     """Its name is random: who does not know it cannot fetch what lies there."""
     clip: LoadedClip | None = None
+    clip_folder: Path | None = None
+    """In `folder`; holds all that belongs to the clip: its file, truths and runs."""
     history: PromptHistory = field(default_factory=PromptHistory)
     end: int = 0
     """The frame to stop before."""
     run: Run | None = None
     """The last run."""
-    runs: int = 0
     reply: dict[str, Any] = field(default_factory=dict, repr=False)
-    """The last one to the page, see `replies`."""
+    """The last one to the page, see `replies`; with the picture of a frame, where it has one."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _folders: int = 0
+    _left: list[tuple[Path, Run | None]] = field(default_factory=list, repr=False)
+
+    @contextmanager
+    def new_folder(self, kind: str, parent: Path | None = None) -> Iterator[Path]:
+        """An empty folder; it goes again if what is done with it fails.
+
+        Args:
+            kind: begins its name.
+            parent: where it shall lie; by default in the visitor's.
+        """
+        self._folders += 1
+        path = (parent or self.folder) / f"{kind}-{self._folders}"
+        path.mkdir(parents=True)
+        try:
+            yield path
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+
+    def begin(self, clip: LoadedClip, folder: Path, history: PromptHistory, end: int) -> None:
+        """Go over to a clip.
+
+        Args:
+            clip: the new one.
+            folder: from `new_folder`, for all that belongs to it.
+            history: its prompts.
+            end: the frame to stop before.
+        """
+        self.forget_clip()
+        self.clip, self.clip_folder, self.history, self.end = clip, folder, history, end
+
+    def begin_run(self, run: Run, submit: Callable[[Job], object]) -> None:
+        """Take a new run; of those before, the files of the last are kept: its result may still be shown.
+
+        Args:
+            run: the new one.
+            submit: puts its job in line; what it raises leaves the run before.
+        """
+        before, self.run = self.run, run  # first: whoever sweeps shall see that somebody waits
+        try:
+            submit(run.job)
+        except InputError:
+            self.run = before
+            raise
+        kept = [one.plan.folder for one in (before, run) if one is not None]
+        for old in run.plan.folder.parent.glob("run-*"):
+            if old not in kept:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def take_truth(self, clip: LoadedClip, truth: Path) -> None:
+        """Take a truth for the clip; of others, that of the last run alone is kept, for what is made of its result."""
+        self.clip = replace(clip, truth=truth)
+        kept = {truth, self.run.plan.clip.truth if self.run is not None else None}
+        for old in truth.parent.parent.glob("truth-*/*"):
+            if old not in kept:
+                shutil.rmtree(old.parent, ignore_errors=True)
 
     def forget_clip(self) -> None:
-        """Back to an empty page."""
+        """Back to an empty page. Files go as soon as no run writes to them."""
         if self.run is not None:
             self.run.job.stop()
-        self.clip, self.history, self.end, self.run = None, PromptHistory(), 0, None
-
-    def new_run_folder(self) -> Path:
-        """A folder for the next run; that of the run before the last is deleted."""
-        self.runs += 1
-        for old in self.folder.glob("run-*"):
-            if old.name != f"run-{self.runs - 1}":
-                shutil.rmtree(old, ignore_errors=True)
-        path = self.folder / f"run-{self.runs}"
-        path.mkdir(parents=True)
-        return path
+        if self.clip_folder is not None:
+            self._left.append((self.clip_folder, self.run))
+        self.clip, self.clip_folder, self.history, self.end, self.run = None, None, PromptHistory(), 0, None
+        over = [(path, run) for path, run in self._left if run is None or run.job.done.is_set()]
+        for path, _ in over:
+            shutil.rmtree(path, ignore_errors=True)
+        self._left = [one for one in self._left if one not in over]
 
 
 class Sessions:

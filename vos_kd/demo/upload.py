@@ -87,7 +87,7 @@ def load_clip(source: Path, name: str, folder: Path, limits: Limits, *, keep: bo
     Args:
         source: the file; it is moved.
         name: as the visitor knows it.
-        folder: where it shall lie.
+        folder: where it shall lie; it is there, and empty.
         limits: what it may cost.
         keep: copy it instead, for gradio gives equal files of several programs one path.
 
@@ -96,15 +96,10 @@ def load_clip(source: Path, name: str, folder: Path, limits: Limits, *, keep: bo
     """
     name = shown_name(name)
     limits.check_upload(name, source.stat().st_size)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / safe_name(name)
     (shutil.copyfile if keep else shutil.move)(source, path)
-    try:
-        with named(path, name):
-            return open_loaded(path, name, limits)
-    except InputError:
-        path.unlink(missing_ok=True)
-        raise
+    with named(path, name):
+        return open_loaded(path, name, limits)
 
 
 def open_loaded(path: Path, name: str, limits: Limits, truth: Path | None = None) -> LoadedClip:

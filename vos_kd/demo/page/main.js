@@ -12,7 +12,7 @@ const stage = makeStage({ onEdit: edit });
 const panel = makePanel({ stage, onEdit: edit, onMask: (file) => sendFile("mask", file), onTruth: (file) => sendFile("truth", file), onModels: refreshPlan, onRun: run });
 const live = makeLive({ onStop: () => desk.ask("stop").catch(() => {}) });
 const player = makePlayer({ onFrame: (index, mode) => { result.seek(index); remember(index, mode); } });
-const result = makeResult({ player, onCorrect: correct, onAgain: () => show("mark") });
+const result = makeResult({ player, attempt, onCorrect: correct, onAgain: () => show("mark") });
 
 const clipName = h("b#clip-name");
 const clipFacts = h("span.fine");
@@ -156,17 +156,22 @@ function correct() {
 
 // ---- running
 
-function run() {
+async function run() {
   app.runNumber += 1;
   app.isRunning = true;
   alertBox.hidden = true;
   live.start(panel.state.models, app.clip.width / app.clip.height, stage.pictures());
   show("live");
   live.root.scrollIntoView({ block: "nearest" });
-  askForRun({ number: app.runNumber, address: location.origin + location.pathname, ...choices() }, PATIENCE);
+  // What is marked may still wait for its turn; a run does not, so it waits here.
+  if (await attempt(() => desk.ask("plan", choices()))) {
+    return askForRun({ number: app.runNumber, address: location.origin + location.pathname, ...choices() }, PATIENCE);
+  }
+  app.isRunning = false;
+  show("mark");
 }
 
-/** A run tells of itself twice a second: one that is silent was not heard, or is not. The server runs a number once. */
+/** A run tells of itself twice a second: one that is silent is not there, or its stream is not. The server runs a number once. */
 function askForRun(question, patience) {
   trigger("run", question);
   app.listen = () => {

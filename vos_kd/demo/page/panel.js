@@ -103,7 +103,7 @@ function makePanel({ stage, onEdit, onMask, onTruth, onModels, onRun }) {
     const total = Object.values(told.seconds).reduce((sum, value) => sum + value, 0);
     const isKnown = state.models.every((name) => name in told.seconds);
     if (told.start === null) {
-      plan.textContent = "Nothing is marked yet.";
+      plan.textContent = told.first_mark === null ? "Nothing is marked yet." : `The first mark is in frame ${told.first_mark}: stop after a later frame.`;
     } else {
       const isCut = told.end < told.asked_end;
       plan.replaceChildren(

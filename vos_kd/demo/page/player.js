@@ -96,7 +96,7 @@ function makePlayer({ onFrame }) {
     const number = run;
     const pane = h("figure.pane.heat", { style: `--ratio:${told.width / told.height}` }, h("figcaption", h("span.pane-name", "Difference"), h("span.pane-text", "being drawn")));
     view.append(pane);
-    const answer = await getHeat().catch(() => null);
+    const answer = await getHeat();
     if (number !== run) return;
     if (!answer) { pane.remove(); setMode("side"); return; }
     heat = h("video", { src: fileAddress(answer.path), muted: true, playsInline: true, preload: "auto" });

@@ -23,7 +23,7 @@ function makeResult({ player, onCorrect, onAgain }) {
 
   function show(result, models, isExample) {
     told = result;
-    player.show(result, () => desk.ask("make", { what: "difference" }));
+    player.show(result, () => attempt(() => desk.ask("make", { what: "difference" })));
     headline.replaceChildren(...sentence(result));
     notes.replaceChildren(...result.warnings.map((text) => h("p.warning", text)),
       result.is_stopped && h("p.warning", `Stopped: ${result.models.map((one) => `${one.label} has ${one.done} of ${result.planned} frames`).join(", ")}. All of it is kept.`) || "");
@@ -102,18 +102,22 @@ function makeResult({ player, onCorrect, onAgain }) {
   async function fetchFile(button, what, model) {
     button.disabled = true;
     button.classList.add("busy");
-    try {
-      const { path, name } = await desk.ask("make", { what, model });
-      h("a", { href: fileAddress(path), download: name }).click();
-    } catch { /* the message is on the page */ } finally {
-      button.disabled = false;
-      button.classList.remove("busy");
-    }
+    const made = await attempt(() => desk.ask("make", { what, model }));
+    if (made) h("a", { href: fileAddress(made.path), download: made.name }).click();
+    button.disabled = false;
+    button.classList.remove("busy");
   }
 
   function code(id, text) {
-    const copy = h("button.quiet.copy", { type: "button", onclick: async () => { await navigator.clipboard?.writeText(text); copy.textContent = "Copied"; setTimeout(() => { copy.textContent = "Copy"; }, 1500); } }, "Copy");
-    return h("div.code", h(`pre#${id}`, { tabIndex: 0 }, text), copy);
+    const shown = h(`pre#${id}`, { tabIndex: 0 }, text);
+    const copy = h("button.quiet.copy", { type: "button", onclick: async () => {
+      // A page that came over plain http, or lies in a frame, may have no clipboard.
+      const copied = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(() => true, () => false);
+      if (!copied) getSelection().selectAllChildren(shown);
+      copy.textContent = copied ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => { copy.textContent = "Copy"; }, 1500);
+    } }, "Copy");
+    return h("div.code", shown, copy);
   }
 
   function seek(index) { for (const one of [agreement, accuracy, latency]) one.seek(index); }
