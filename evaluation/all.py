@@ -41,6 +41,7 @@ from evaluation.record import Record, SequenceResult
 from evaluation.scorer import frames_to_score
 from evaluation.speed import measure_with_bar
 from evaluation.table import format_record
+from evaluation.youtube_tree import FOLDER
 
 RESULTS = provenance.ROOT / "leaderboard" / "results"
 
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     threads = arguments.threads or torch.get_num_threads()  # before a model of this process sets a worker's share
     sources = model_sources(arguments, threads=engine.threads(arguments.threads))
     require_distinct(sources)
-    paths = record_paths(arguments.output, sources, dataset, protocol)
+    paths = record_paths(arguments, sources, dataset, protocol)
     seen = seen_categories(arguments.root, dataset.split, arguments.seen)
     for sequence in dataset.sequences:
         frames_to_score(sequence, protocol)  # a sequence without truth is found now, not after hours
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     scored = {}
     journals = []
     for source, path in zip(sources, paths, strict=True):
-        journal = Journal(path, _made_with(source, dataset, protocol, arguments), resume=arguments.resume)
+        journal = Journal(path, _made_with(source, dataset, protocol, seen, arguments), resume=arguments.resume)
         journals.append(journal)
         try:
             scored[source.label] = predict_dataset(source, dataset, protocol, seen, engine, journal)
@@ -143,24 +144,32 @@ def predict_dataset(
     return tuple(journal.done[one.name] for one in dataset.sequences)
 
 
-def record_paths(output: Path, sources: list[ModelSource], dataset: Dataset, protocol: Protocol) -> list[Path]:
+def record_paths(
+    arguments: argparse.Namespace, sources: list[ModelSource], dataset: Dataset, protocol: Protocol
+) -> list[Path]:
     """Where each model's record goes: a file where a file is named, else MODEL.DATASET.json in the folder.
 
-    What differs from the usual split, resolution, convention, or whole, is in the name, so that nothing is replaced by
-    something else.
+    What differs from the usual split, resolution, convention, frames, size, number type, or whole, is in the name, and
+    so is the folder of a data set of one's own: nothing is replaced by something else.
 
     Raises:
         ProtocolError: one file for several models.
     """
+    output = arguments.output
     if output.suffix == ".json":
         if len(sources) > 1:
             raise ProtocolError(f"--output {output} is one file for {len(sources)} models; name a folder.")
         return [output]
     usual = {"davis2016": "val", "davis2017": "val", "folder": "all"}.get(dataset.name, "valid")
-    parts = [dataset.name]
+    own = [arguments.root.resolve().name] if dataset.name == FOLDER else []
+    parts = [dataset.name, *own]
     parts += [dataset.split] if dataset.split != usual else []
     parts += [dataset.resolution] if dataset.resolution == "full" else []
     parts += [protocol.convention] if protocol.convention == "vos-benchmark" else []
+    parts += ["all-frames"] if arguments.all_frames else []
+    parts += ["given-frame"] if arguments.keep_given_frame else []
+    parts += [f"short-side-{arguments.short_side}"] if arguments.short_side else []
+    parts += [arguments.dtype] if arguments.dtype else []
     parts += ["partial"] if dataset.is_partial else []
     return [output / f"{source.label}.{'-'.join(parts)}.json" for source in sources]
 
@@ -182,7 +191,11 @@ def _options(source: ModelSource, arguments: argparse.Namespace, engine: Engine)
 
 
 def _made_with(
-    source: ModelSource, dataset: Dataset, protocol: Protocol, arguments: argparse.Namespace
+    source: ModelSource,
+    dataset: Dataset,
+    protocol: Protocol,
+    seen: Collection[str] | None,
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     """All that the values of a sequence depend on."""
     model = open_once(source)
@@ -197,6 +210,8 @@ def _made_with(
         "all_frames": arguments.all_frames,
         "protocol": asdict(protocol),
         "root": str(arguments.root.resolve()),
+        "seen": None if seen is None else sorted(seen),
+        "commit": provenance.commit(),
     }
 
 

@@ -66,13 +66,20 @@ def load_dataset(
     Raises:
         ProtocolError: anything is missing or cannot be understood.
     """
+    is_davis, is_folder = name.startswith("davis"), name == FOLDER
+    if is_folder and split is not None:
+        raise ProtocolError(f"--split {split} is for DAVIS and YouTube-VOS; a folder has none.")
+    if not is_davis and resolution != "480p":
+        raise ProtocolError(f"--resolution {resolution} is for DAVIS; {name} is as it is.")
+    if is_davis and all_frames:
+        raise ProtocolError(f"--all-frames is for YouTube-VOS; a model sees all frames of {name} anyway.")
     root = Path(root)
     tree: DavisTree | YouTubeTree
-    if name.startswith("davis"):
+    if is_davis:
         split = split or "val"
         tree = DavisTree(name, root, split, resolution, needs_images=needs_images)
     else:
-        split, resolution = (split or "valid", "original") if name != FOLDER else ("all", "original")
+        split, resolution = ("all" if is_folder else split or "valid"), "original"
         tree = YouTubeTree(name, root, split, all_frames=all_frames, needs_images=needs_images)
     if not tree.names:
         raise ProtocolError(f"no sequence in {tree.masks}: expected a folder of masks for each. {tree.remedy}")

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -106,14 +106,26 @@ def lost(job: Any, error: Exception) -> ProtocolError:
 def _run_in_processes(work: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterator[tuple[J, R]]:
     left = list(range(len(jobs)))
     losses = 0
-    while left:
+    failure: Exception | None = None
+    while left and failure is None:
         # Spawned, as a fork would inherit the locks of threads that it does not have.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(min(workers, len(left)), context, prepare_worker)
         try:
             futures = {pool.submit(work, jobs[n]): n for n in left}
             for future in as_completed(futures):
-                result = future.result()
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    raise
+                except CancelledError:
+                    continue
+                except Exception as error:
+                    # Those at work cannot be stopped: what they give is taken, so that nothing is lost.
+                    failure = failure or error
+                    for other in futures:
+                        other.cancel()
+                    continue
                 left.remove(futures[future])
                 losses = 0
                 yield jobs[futures[future]], result
@@ -124,6 +136,8 @@ def _run_in_processes(work: Callable[[J], R], jobs: Sequence[J], workers: int) -
                 raise lost(" or ".join(str(jobs[n]) for n in left[:workers]), error) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+    if failure is not None:
+        raise failure
 
 
 def prepare_worker() -> None:

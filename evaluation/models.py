@@ -84,6 +84,8 @@ class LoadedModel:
     """What computes, with its version: torch, openvino or onnxruntime; an outside model has its own."""
     network: Model | None = None
     """Of this project; None for an outside model."""
+    short_side: int | None = None
+    """Larger frames are segmented at this size."""
     gmacs: float | None = None
     """As an outside model tells it."""
 
@@ -116,6 +118,7 @@ def open_model(source: ModelSource) -> LoadedModel:
         memory_policy=describe_memory(model),
         runtime=_runtime(model),
         network=model,
+        short_side=source.short_side,
     )
 
 

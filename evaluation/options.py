@@ -128,6 +128,8 @@ def chosen_protocol(arguments: argparse.Namespace, dataset: Dataset) -> Protocol
     convention = arguments.convention or possible[0]
     if convention not in possible:
         raise ProtocolError(f"{dataset.name} is not scored by {convention!r}; expected {' or '.join(possible)}.")
+    if arguments.keep_given_frame and convention != "youtubevos":
+        raise ProtocolError(f"--keep-given-frame is for YouTube-VOS; {convention!r} has its own rule.")
     return Protocol(dataset.name, dataset.split, dataset.resolution, convention, not arguments.keep_given_frame)
 
 

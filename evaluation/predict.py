@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     frames = sum(len(sequence.frames) for sequence in dataset.sequences)
     for source in sources:
         folder = arguments.results / source.label
-        _claim(folder, source, dataset, all_frames=arguments.all_frames)
+        _claim(folder, source, dataset, arguments)
         jobs = [
             _Job(source, sequence, folder / sequence.name, dataset.name == "davis2016")
             for sequence in sorted(dataset.sequences, key=lambda one: -len(one.frames))
@@ -94,7 +94,7 @@ def _write(job: _Job, on_frame: Callable[[], object] = lambda: None) -> None:
     )
 
 
-def _claim(folder: Path, source: ModelSource, dataset: Dataset, *, all_frames: bool) -> None:
+def _claim(folder: Path, source: ModelSource, dataset: Dataset, arguments: argparse.Namespace) -> None:
     """Note in a result folder what its masks are made with.
 
     Raises:
@@ -106,12 +106,13 @@ def _claim(folder: Path, source: ModelSource, dataset: Dataset, *, all_frames: b
         "weights_sha256": model.info.weights_sha256,
         # Sequences of several data sets have one name, but masks of DAVIS-2016 have one object.
         "dataset": dataset.name,
+        "root": str(arguments.root.resolve()),
         "resolution": dataset.resolution,
         "memory": model.memory_policy,
         "runtime": model.runtime,
         "short_side": source.short_side,
         "dtype": model.dtype,
-        "all_frames": all_frames,
+        "all_frames": arguments.all_frames,
     }
     note = folder / "model.json"
     if note.is_file() and note.read_bytes() != json.dumps(made_with).encode():

@@ -1,7 +1,7 @@
 """Jobs over actors of a Ray cluster, each of which loads its model once. Ray is an optional requirement.
 
-On a cluster of several machines all need the packages of requirements.txt, and the data at the same path; the code
-of this project is sent to them.
+On a cluster of several machines all need the packages of requirements.txt, and at the same paths the data and the
+folder that the command runs in; the code of this project is sent to them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluation.engine import ATTEMPTS, Engine, lost, prepare_worker
@@ -20,12 +21,23 @@ R = TypeVar("R")
 
 
 class _Worker:
-    """Of an actor: a process somewhere in the cluster."""
+    """Of an actor: a process somewhere in the cluster.
 
-    def __init__(self) -> None:
+    It works in the folder of the command, wherever Ray started it: paths may be relative, and results shall lie there.
+    """
+
+    def __init__(self, folder: str) -> None:
         prepare_worker()
+        self._folder = folder
 
     def run(self, work: Callable[[J], R], job: J) -> R:
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            raise ProtocolError(
+                f"a worker has no folder {self._folder} ({error.strerror}); run the command in one that all machines "
+                "of the cluster share."
+            ) from error
         return work(job)
 
 
@@ -37,7 +49,8 @@ def run_on_ray(work: Callable[[J], R], jobs: Sequence[J], engine: Engine, *, nee
         actor = ray.remote(num_cpus=1, num_gpus=1 if needs_gpu else 0)(_Worker)
         waiting = list(range(len(jobs)))
         attempts = [0] * len(jobs)
-        idle = [actor.remote() for _ in range(min(engine.workers, len(jobs)))]
+        here = str(Path.cwd())
+        idle = [actor.remote(here) for _ in range(min(engine.workers, len(jobs)))]
         running: dict[Any, tuple[Any, int]] = {}
         while waiting or running:
             while waiting and idle:
@@ -52,7 +65,7 @@ def run_on_ray(work: Callable[[J], R], jobs: Sequence[J], engine: Engine, *, nee
                 if attempts[n] == ATTEMPTS:
                     raise lost(jobs[n], error) from error
                 waiting.insert(0, n)
-                idle.append(actor.remote())
+                idle.append(actor.remote(here))
             except ray.exceptions.RayTaskError as error:
                 raise (
                     error.cause or error

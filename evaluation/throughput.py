@@ -133,10 +133,10 @@ class _Timer:
 class _TimedSegmenter(VideoSegmenter):
     """A segmenter that adds up the time its network takes."""
 
-    def __init__(self, model: Model, *, is_bounded: bool) -> None:
+    def __init__(self, model: Model, *, short_side: int | None, is_bounded: bool) -> None:
         memory = model.config.memory
         bound = memory.max_recent or (RECENT_FRAMES if is_bounded else None)
-        super().__init__(model, memory=replace(memory, max_recent=bound))
+        super().__init__(model, short_side=short_side, memory=replace(memory, max_recent=bound))
         self.network_seconds = 0.0
 
     def step(self, image: Any, masks: Any = None, object_ids: Sequence[int] | None = None) -> np.ndarray:
@@ -161,7 +161,8 @@ class _TimedSegmenter(VideoSegmenter):
 def _timer(model: LoadedModel, *, is_bounded: bool) -> _Timer:
     if model.network is None:
         return _Timer(model.start(), model.device)
-    return _Timer(_TimedSegmenter(model.network, is_bounded=is_bounded), model.device)
+    segmenter = _TimedSegmenter(model.network, short_side=model.short_side, is_bounded=is_bounded)
+    return _Timer(segmenter, model.device)
 
 
 def _now(device: str) -> float:

@@ -88,7 +88,7 @@ class YouTubeTree:
         shown = self._read_images(self._all_images / name) if self._all_images else images
         submitted = tuple(images or masks)
         frames = tuple(shown or masks)
-        if strange := [frame for frame in (*masks, *submitted) if frame not in frames]:
+        if strange := [frame for frame in (*masks, *submitted) if frame not in frames or frame not in submitted]:
             raise ProtocolError(
                 f"sequence {name!r} has masks but no images of frames {listed(strange)}, or they are not among all "
                 f"frames. {self.remedy}"

@@ -25,10 +25,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-from vos_kd.checkpoint import find_weights, sha256
+from vos_kd.checkpoint import find_weights
 from vos_kd.config import PRESETS
 from vos_kd.errors import InputError
-from vos_kd.files import atomic_write
+from vos_kd.files import atomic_write, sha256
 from vos_kd.modeling.registry import get_config
 from vos_kd.recipes import Recipe, get_recipe
 from vos_kd.runtime import environment

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vos_kd.checkpoint import find_weights, read_weights, save_weights, sha256
+from vos_kd.checkpoint import find_weights, read_weights, save_weights
 from vos_kd.config import ModelConfig
 from vos_kd.errors import InputError
+from vos_kd.files import sha256
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import Tensor
 from vos_kd.artefact import SUFFIX, load_artefact
 from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
-from vos_kd.files import atomic_path
+from vos_kd.files import atomic_path, sha256
 from vos_kd.hub import hub_file, is_repository
 from vos_kd.model import Model, prepare_model
 from vos_kd.modeling.network import STMNetwork
@@ -187,12 +186,6 @@ def fill(network: STMNetwork, state: Mapping[str, Tensor], path: Path) -> None:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise InputError(f"{path} does not fit its network: {'; '.join(wrong[:3])}{more}. Is it of another version?")
     network.load_state_dict(dict(state))
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _config_of(header: str, path: Path) -> ModelConfig:

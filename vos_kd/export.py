@@ -19,11 +19,12 @@ from pathlib import Path
 import torch
 
 from vos_kd.artefact import BACKENDS, SUFFIX, Artefact, save_artefact
-from vos_kd.checkpoint import fill, find_weights, read_weights, sha256
+from vos_kd.checkpoint import fill, find_weights, read_weights
 from vos_kd.config import ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.export_graphs import Graph, graphs_of
 from vos_kd.exported import open_graph, pick_backend, require_package
+from vos_kd.files import sha256
 from vos_kd.model import count_parameters
 from vos_kd.modeling.fusing import fold_batch_norm
 from vos_kd.modeling.registry import build_model

@@ -12,17 +12,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vos_kd.checkpoint import fill, save_weights, sha256
+from vos_kd.checkpoint import fill, save_weights
 from vos_kd.config import ModelConfig
 from vos_kd.errors import InputError
-from vos_kd.files import atomic_write
+from vos_kd.files import atomic_write, sha256
 from vos_kd.model import count_parameters
 from vos_kd.modeling.registry import build_model, get_config
 from vos_kd.training.checkpoints import load_checkpoint
 from vos_kd.training.metrics import read_metrics
 
+BUNDLE = Path(__file__).parent / "weights"
 LIMITS_MB = {"student": 5, "teacher": 25}
-"""Plain git files stay small; the page bundles both."""
+"""Of what is bundled: plain git files stay small."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,7 +63,10 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"{run} is not a whole training run: {error}.") from error
     prefix = f"{role}."
-    averaged = state.content["ema"]["state"]
+    try:
+        averaged, step = state.content["ema"]["state"], int(state.content["step"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{run}/checkpoint.pt is not of a training run here: {error!r} is missing or odd.") from error
     weights = {key.removeprefix(prefix): value for key, value in averaged.items() if key.startswith(prefix)}
     if not weights:
         return []
@@ -70,12 +74,14 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
     network = build_model(config)
     fill(network, weights, run / "checkpoint.pt")  # says what is wrong if the registry has changed since
     path = out / f"{config.name}.safetensors"
-    step = int(state.content["step"])
     last = _last(run)
     size_mb = 2 * sum(value.numel() for value in weights.values()) / 1e6
     kind = config.name if config.name in LIMITS_MB else role  # a teacher may be trained alone, in the student's place
-    if size_mb > LIMITS_MB[kind]:
-        raise InputError(f"{path.name} would have {size_mb:.1f} MB; the limit for a {kind} is {LIMITS_MB[kind]} MB.")
+    if size_mb > LIMITS_MB[kind] and out.resolve() == BUNDLE:
+        raise InputError(
+            f"{path.name} would have {size_mb:.1f} MB; a {kind} in {BUNDLE.name} has at most {LIMITS_MB[kind]} MB. "
+            "Give another --out."
+        )
     save_weights(path, weights, config, {"recipe": recipe["name"], "steps": str(step), "seed": str(recipe["seed"])})
     card = path.with_suffix(".md")
     atomic_write(card, _card(config, path, count_parameters(network), role, recipe, environment, step, data, last))

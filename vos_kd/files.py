@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -87,3 +88,9 @@ def _umask() -> int:
 def _cannot_write(target: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     return f"cannot write {target}: {reason}. Choose another place with --out, or free space there."
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -35,10 +35,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.videos is None and (args.memory or args.short_side or args.every != 1):
             raise InputError("--memory, --short-side and --every are for whole videos; give --videos DIR with them.")
+        if args.videos is not None and (args.recipe or args.set or args.frames):
+            raise InputError("--recipe, --set and --frames are for clips of photos; leave them or --videos out.")
         if args.videos is not None:
             _report_videos(args.models.split(","), args.videos, args.memory, args.short_side, args.every)
         else:
-            _report_clips(args.models.split(","), get_recipe(args.recipe, args.set), args.frames)
+            recipe = get_recipe(args.recipe or "cpu", args.set)
+            _report_clips(args.models.split(","), recipe, args.frames or VALIDATION_FRAMES)
     except InputError as error:
         log.error("vos_kd.held_out: error: %s", error)
         return 2
@@ -86,10 +89,10 @@ def _network(source: str) -> tuple[STM, int | None]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vos_kd.held_out", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("models", metavar="A,B", help="bundled names, weight files, or hub repositories")
-    parser.add_argument("--recipe", default="cpu", help="whose data settings hold; default cpu")
+    parser.add_argument("--recipe", help="whose data settings hold; default cpu")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one; repeatable")
     parser.add_argument(
-        "--frames", type=whole(2), default=VALIDATION_FRAMES, help="of a clip; default %(default)s, as in training"
+        "--frames", type=whole(2), metavar="N", help=f"of a clip; default {VALIDATION_FRAMES}, as in training"
     )
     parser.add_argument(
         "--videos",

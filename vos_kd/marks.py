@@ -62,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
         help="longest step between marks (default 1 frame)",
     )
     args = parser.parse_args(argv)
+    if args.every != 1 and not (args.all_frames or args.between):
+        parser.error("--every is for the frames between marks; give --between or --all-frames with it")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         marks = read_marks(args.marks, args.group)

@@ -51,7 +51,7 @@ def prepare_model(
     fold_batch_norm(network)  # before the cast: folding multiplies weights, and bfloat16 has 8 bits
     network.to(device=where, dtype=precision)
     network.to(memory_format=torch.channels_last)
-    if where.type == "cpu" and precision != torch.float16 and can_fuse():
+    if where.type == "cpu" and can_fuse(precision):
         fuse_activations(network)
     return Model(config, network, where, precision, parameters, weights_sha256)
 

@@ -80,7 +80,8 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         _require_at_least(self, 1, "steps", "max_bad_steps")
-        _require_at_least(self, 0, "warmup_steps")
+        _require_at_least(self, 0, "warmup_steps", "lr", "weight_decay", "encoder_lr_scale", "teacher_lr_scale")
+        _require_at_least(self, 0, "teacher_encoder_lr_scale", "final_lr_share")
         if not 0 <= self.ema < 1:
             raise InputError(f"optim.ema is {self.ema}; expected 0 or more and below 1.")
 
@@ -112,6 +113,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _require_at_least(self, 1, "log_every", "validate_every", "validation_clips", "save_every")
+        _require_at_least(self, 0, "seed")
 
     def to_json(self) -> str:
         """JSON with sorted keys: equal recipes give equal text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from vos_kd.data.masks import MAX_BYTES, decode_mask, object_ids, require_objects, require_size
 from vos_kd.errors import InputError
-from vos_kd.files import read_limited
+from vos_kd.files import read_limited, sha256
 from vos_kd.video_io import ClipInfo
 
 
@@ -113,6 +114,7 @@ def run_inputs(
     return {
         "clip": {
             "name": clip_name(request.clip),
+            "sha256": _clip_sha256(request.clip),
             "source": info.source,
             "width": info.width,
             "height": info.height,
@@ -126,6 +128,15 @@ def run_inputs(
         "models": [{"label": label, "weights_sha256": sha256} for label, sha256 in weights.items()],
         "options": request.options(),
     }
+
+
+def _clip_sha256(path: Path) -> str:
+    """Of a file. Of a folder: of its files' names, sizes and the first one; all would be much to read twice."""
+    if path.is_file():
+        return sha256(path)
+    files = sorted(one for one in path.iterdir() if one.is_file())
+    listing = json.dumps([(one.name, one.stat().st_size) for one in files] + [sha256(one) for one in files[:1]])
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _read_mask(path: Path) -> GivenMask:

@@ -20,8 +20,9 @@ import torch
 from tqdm import tqdm
 
 from vos_kd import __version__
-from vos_kd.checkpoint import find_weights, is_exported, load_model, sha256
+from vos_kd.checkpoint import find_weights, is_exported, load_model
 from vos_kd.errors import InputError
+from vos_kd.files import sha256
 from vos_kd.inference import VideoSegmenter
 from vos_kd.model import Model
 from vos_kd.outputs import FORMAT, Background, Manifest, ResultFiles, RunFolder, model_labels

@@ -18,9 +18,10 @@ import torch
 
 from vos_kd import ablation
 from vos_kd.ablation import ROWS, Ablation, Run, format_record, main, make_record, plan, train_rows
-from vos_kd.checkpoint import save_weights, sha256
+from vos_kd.checkpoint import save_weights
 from vos_kd.config import PRESETS
 from vos_kd.errors import InputError
+from vos_kd.files import sha256
 from vos_kd.modeling.registry import build_model
 from vos_kd.recipes import Recipe, all_keys, get_recipe
 from vos_kd.training.stopping import Stop

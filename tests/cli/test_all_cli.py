@@ -241,9 +241,36 @@ def test_options_that_cannot_be(davis: Path, tmp_path: Path, capsys: pytest.Capt
         ),
         (("--short-side", "8"), "--short-side is 8; the network needs 16 pixels or more"),
         (("--convention", "youtubevos"), "davis2017 is not scored by 'youtubevos'"),
+        (("--keep-given-frame",), "--keep-given-frame is for YouTube-VOS"),
     ):
         assert main(command(davis, "student", tmp_path, "--no-speed", *options)) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ((), "student.davis2017-mine-partial.json"),
+        (("--short-side", "32"), "student.davis2017-mine-short-side-32-partial.json"),
+        (("--dtype", "float32"), "student.davis2017-mine-float32-partial.json"),
+    ],
+)
+def test_what_differs_is_in_the_name(davis: Path, tmp_path: Path, options: tuple[str, ...], name: str) -> None:
+    usual = ("--no-speed", "--device", "cpu", "--limit", "1")
+    assert main(command(davis, "student", tmp_path / "out", *usual, *options)) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_folders_of_different_names_have_records_of_their_own(davis: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        root = tmp_path / name
+        root.mkdir()
+        for kind in ("JPEGImages", "Annotations"):
+            (root / kind).symlink_to(davis / kind / "480p")
+        arguments = ["all", "--dataset", "folder", "--root", str(root), "--models", "student", "--device", "cpu"]
+        assert main([*arguments, "--limit", "1", "--no-speed", "--output", str(tmp_path / "out")]) == 0
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["student.folder-a-partial.json", "student.folder-b-partial.json"]
 
 
 def test_a_frame_that_cannot_be_read_is_named(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

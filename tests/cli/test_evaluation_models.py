@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from evaluation.complexity import count, measure_complexity
 from evaluation.model_source import ModelSource
 from evaluation.models import open_model
 from evaluation.prediction import merged
-from evaluation.throughput import endurance
+from evaluation.throughput import _timer, endurance
 from vos_kd import build_model, load_model
 from vos_kd.artefact import GRAPHS, Artefact, save_artefact
 from vos_kd.checkpoint import save_weights
@@ -122,7 +123,7 @@ def test_an_exported_model_has_the_record_of_the_original(
 ) -> None:
     command = ["all", "--dataset", "davis2017", "--root", str(davis), "--device", "cpu", "--dtype", "float32"]
     assert main([*command, "--models", f"{weights},{exported}", "--output", str(tmp_path), "--no-speed"]) == 0
-    original, other = (results.load(tmp_path / f"{name}.davis2017-partial.json") for name in ("tiny", "tiny.onnx"))
+    original, other = (results.load(tmp_path / f"{name}.davis2017-float32-partial.json") for name in ("tiny", "tiny.onnx"))
     assert original.complexity is not None
     assert original.complexity["params"] == 306_939
     assert original.complexity["gflops"] > 3
@@ -183,6 +184,12 @@ def test_memory_holds_as_many_frames_after_a_long_clip_as_after_a_short_one() ->
     assert [row["memory_frames"] for row in rows] == [2, 2, 2]  # the first and a recent one
 
 
+def test_speed_is_that_of_the_size_that_was_asked_for() -> None:
+    model = open_model(ModelSource("student_small", device="cpu", random_weights=True, short_side=32))
+    assert model.short_side == 32
+    assert _timer(model, is_bounded=True).segmenter.short_side == 32  # type: ignore[attr-defined]
+
+
 def test_predicted_masks_are_scored(
     tmp_path: Path, davis: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +206,10 @@ def test_predicted_masks_are_scored(
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--resume"]) == 0
     assert (tmp_path / "tiny" / "fish" / "00001.png").stat().st_mtime_ns == touched
     assert main(["predict", *data, "--models", str(weights), "--results", str(tmp_path), "--short-side", "32"]) == 2
+    assert "holds masks of other weights, data or options" in capsys.readouterr().err
+    other = shutil.copytree(davis, tmp_path / "other")
+    moved = [str(other) if part == str(davis) else part for part in data]
+    assert main(["predict", *moved, "--models", str(weights), "--results", str(tmp_path), "--resume"]) == 2
     assert "holds masks of other weights, data or options" in capsys.readouterr().err
     # Nor are masks of one object for those of several, though sequences have the same names.
     data += ["--dataset", "davis2016", "--split", "all"]

@@ -21,11 +21,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from vos_kd.checkpoint import read_weights, save_weights, sha256
+from vos_kd.checkpoint import read_weights, save_weights
 from vos_kd.config import PRESETS
 from vos_kd.data.masks import palette, read_mask, write_mask
+from vos_kd.files import sha256
 from vos_kd.modeling.registry import build_model, get_config
 from vos_kd.segment import main
+from vos_kd.segment_request import _clip_sha256
 from vos_kd.segment_run import _stop_on_interrupt
 from vos_kd.video_io import VideoWriter
 
@@ -151,6 +153,7 @@ def test_command_writes_masks_overlay_and_manifest(case: Case, tmp_path: Path) -
     assert manifest["environment"]["torch"] == torch.__version__.split("+")[0]
     assert manifest["inputs"]["clip"] == {
         "name": "dogs",
+        "sha256": sha256(case.clip),
         "source": "video",
         "width": WIDTH,
         "height": HEIGHT,
@@ -531,8 +534,20 @@ def test_full_disk_keeps_finished_masks(
     assert (manifest["error"] is None) == is_full_for_good
 
 
+def test_what_a_folder_holds_tells_it_from_others(tmp_path: Path) -> None:
+    found = set()
+    for name, frames in {"a": (1, 2), "again": (1, 2), "shorter": (1,), "other": (3, 2), "longer": (1, 400)}.items():
+        (tmp_path / name).mkdir()
+        for number, value in enumerate(frames):
+            (tmp_path / name / f"{number}.png").write_bytes(bytes([value % 256]) * (1 + value // 100))
+        found.add((name, _clip_sha256(tmp_path / name)))
+    hashes = dict(found)
+    assert hashes["a"] == hashes["again"]
+    assert len(set(hashes.values())) == 4
+
+
 def test_another_run_is_replaced_only_on_request(
-    segment: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    segment: Callable[..., int], case: Case, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert segment() == 0
     masks = tmp_path / "out" / "tiny" / "Annotations" / "dogs"
@@ -545,6 +560,12 @@ def test_another_run_is_replaced_only_on_request(
     assert_refused(segment("--start", 40, "--overwrite"), capsys, "no frame 40")
     assert {path.name: path.read_bytes() for path in masks.iterdir()} == before
     assert manifest_in(tmp_path / "out")["completed"]
+
+    # Nor is another clip of the same name, size and length the same run.
+    (tmp_path / "other").mkdir()
+    other = write_clip(tmp_path / "other" / case.clip.name, [image[::-1] for image in frame_images()])
+    assert_refused(segment(clip=other), capsys, "other clip", "--overwrite")
+    assert {path.name: path.read_bytes() for path in masks.iterdir()} == before
 
     assert segment("--end", 3, "--no-overlay", "--overwrite") == 0
     assert names_in(masks) == ["00000.png", "00001.png", "00002.png"]

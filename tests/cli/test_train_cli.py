@@ -382,10 +382,20 @@ def test_a_teacher_trained_alone_may_be_as_large_as_one(
 ) -> None:
     limits = {"student": 0.1, "teacher": 0.1}
     monkeypatch.setattr("vos_kd.export_weights.LIMITS_MB", limits)
-    with pytest.raises(InputError, match=r"the limit for a student is 0\.1 MB"):
-        export(whole_run, "student", tmp_path)
+    monkeypatch.setattr("vos_kd.export_weights.BUNDLE", tmp_path / "bundle")
+    with pytest.raises(InputError, match=r"a student in bundle has at most 0\.1 MB. Give another --out"):
+        export(whole_run, "student", tmp_path / "bundle")
+    assert export(whole_run, "student", tmp_path / "elsewhere")[0].is_file()  # what is not bundled has no limit
     limits["student_small"] = 5  # here what a teacher is in the student's place: a model with a limit of its own
-    assert export(whole_run, "student", tmp_path)[0].is_file()
+    assert export(whole_run, "student", tmp_path / "bundle")[0].is_file()
+
+
+def test_a_foreign_checkpoint_is_told(whole_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole_run, run)
+    torch.save({"model": {}}, run / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"checkpoint.pt is not of a training run here: KeyError\('ema'\)"):
+        export(run, "student", tmp_path / "out")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full device")

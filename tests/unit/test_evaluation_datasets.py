@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,6 +232,29 @@ def test_youtube_valid(tmp_path: Path) -> None:
     assert one.lacks_truth is not None
     assert "The truth of valid and test is on the server" in one.lacks_truth
     assert load_dataset("youtubevos2018", tmp_path / "valid").sequences == dataset.sequences
+
+
+def test_a_given_frame_that_is_not_submitted_is_named(tmp_path: Path) -> None:
+    youtube(tmp_path)
+    (tmp_path / "valid" / "JPEGImages" / "one" / "00000.jpg").unlink()  # there among all frames
+    with pytest.raises(ProtocolError, match=r"sequence 'one' has masks but no images of frames 00000"):
+        load_dataset("youtubevos2019", tmp_path, all_frames=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("folder", {"split": "val"}, "--split val is for DAVIS and YouTube-VOS"),
+        ("folder", {"resolution": "full"}, "--resolution full is for DAVIS"),
+        ("youtubevos2019", {"resolution": "full"}, "--resolution full is for DAVIS"),
+        ("davis2017", {"all_frames": True}, "--all-frames is for YouTube-VOS"),
+    ],
+)
+def test_options_of_other_data_sets_are_refused(
+    tmp_path: Path, name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        load_dataset(name, tmp_path, **options)
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -12,12 +12,13 @@ from PIL import Image
 
 from vos_kd import VideoSegmenter, load_model, read_mask, write_mask
 from vos_kd.artefact import BACKENDS, GRAPHS, Artefact, load_artefact, save_artefact
-from vos_kd.checkpoint import find_weights, sha256
+from vos_kd.checkpoint import find_weights
 from vos_kd.config import PRESETS
 from vos_kd.data.synthetic import training_clip
 from vos_kd.errors import InputError
 from vos_kd.export import export_onnx, main
 from vos_kd.exported import load_exported, pick_backend
+from vos_kd.files import sha256
 from vos_kd.segment import main as segment
 
 

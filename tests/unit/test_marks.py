@@ -103,6 +103,13 @@ def test_numbers_out_of_range_are_told(file: Path, option: str, capsys: pytest.C
     assert f"argument {option}: " in capsys.readouterr().err
 
 
+def test_a_step_between_marks_needs_what_lies_between(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [str(file), "held_out", str(file.parent), "--sam", "no.pt", "--out", str(file.parent)]
+    with pytest.raises(SystemExit):
+        marks.main([*command, "--every", "2"])
+    assert "give --between or --all-frames with it" in capsys.readouterr().err
+
+
 def test_no_bundled_mark_for_training_is_of_a_clip_or_a_frame_held_out() -> None:
     groups = ("held_out", "held_out_720p", "training", "training_480")
     held_out, later, training, larger = (read_marks(BUNDLED, group) for group in groups)

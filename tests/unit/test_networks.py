@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+import vos_kd
 from vos_kd.config import PRESETS, NetworkConfig
 from vos_kd.errors import InputError
 from vos_kd.model import count_parameters
@@ -107,6 +109,21 @@ def test_fusing_activations_changes_no_value(name: str, least: int) -> None:
     fuse_activations(network)
     assert sum(isinstance(module, FusedConv) for module in network.modules()) >= least
     torch.testing.assert_close(run(network), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_bfloat16_is_fused_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported)
+    assert can_fuse(torch.bfloat16) == (supported and can_fuse())
+    assert not can_fuse(torch.float16)
+
+
+def test_bfloat16_runs_on_every_processor() -> None:
+    model = vos_kd.load_model("student", device="cpu", dtype="bfloat16", random_weights=True)
+    mask = np.zeros((64, 96), np.uint8)
+    mask[10:40, 20:60] = 1
+    image = np.full((64, 96, 3), 90, np.uint8)
+    assert vos_kd.VideoSegmenter(model).step(image, mask).shape == (64, 96)
 
 
 def test_names() -> None:

@@ -77,6 +77,21 @@ def test_every_recipe_has_the_same_keys_and_builds() -> None:
     build_task(RECIPES["smoke"])
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("optim.lr=-1", "lr is -1.0; expected 0 or more"),
+        ("optim.weight_decay=-0.1", "weight_decay is -0.1; expected 0 or more"),
+        ("seed=-1", "seed is -1; expected 0 or more"),
+        ("distill.temperature=0", "temperature is 0.0; expected more than 0"),
+        ("distill.temperature=nan", "temperature is nan"),
+    ],
+)
+def test_numbers_that_cannot_train_are_refused(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        get_recipe("smoke", [setting])
+
+
 def test_the_learning_rate_warms_up_and_decays() -> None:
     config = OptimConfig(steps=100, warmup_steps=10, lr=1.0, final_lr_share=0.1)
     assert rate_at(0, config) == pytest.approx(0.1)

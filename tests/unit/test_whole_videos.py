@@ -67,6 +67,10 @@ def test_the_command_tells_the_mean_and_each_video(
         caplog.clear()
         assert held_out.main(["student", option]) == 2
         assert "give --videos DIR" in caplog.text
+    for options in (["--recipe", "cpu"], ["--set", "seed=1"], ["--frames", "9"]):
+        caplog.clear()
+        assert held_out.main(["student", "--videos", str(root), *options]) == 2
+        assert "are for clips of photos" in caplog.text
 
 
 def test_a_video_can_be_seen_larger_and_faster(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

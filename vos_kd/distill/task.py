@@ -60,6 +60,8 @@ class DistillConfig:
         for name in ("logit_weight", "affinity_weight", "feature_weight", "adversarial_weight", "contrastive_weight"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+        if not self.temperature > 0:
+            raise InputError(f"temperature is {self.temperature}; expected more than 0.")
         if not 0 < self.hard_share <= 1:
             raise InputError(f"hard_share is {self.hard_share}; expected above 0 and at most 1.")
 

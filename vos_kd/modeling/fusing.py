@@ -35,9 +35,13 @@ def fold_batch_norm(module: nn.Module) -> None:
         previous = (parent, name, child) if isinstance(child, nn.Conv2d) else None
 
 
-def can_fuse() -> bool:
+def can_fuse(dtype: torch.dtype = torch.float32) -> bool:
     """Whether this build of torch has oneDNN's fused convolution. It is what `torch.compile` uses on CPUs."""
-    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    if dtype not in (torch.float32, torch.bfloat16) or not torch.backends.mkldnn.is_available():
+        return False
+    # Plain convolutions take bfloat16 on any processor, the fused ones only where it has instructions for it.
+    has_type = dtype is torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return bool(has_type) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
 def fuse_activations(module: nn.Module) -> None:
