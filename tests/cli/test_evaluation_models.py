@@ -123,7 +123,9 @@ def test_an_exported_model_has_the_record_of_the_original(
 ) -> None:
     command = ["all", "--dataset", "davis2017", "--root", str(davis), "--device", "cpu", "--dtype", "float32"]
     assert main([*command, "--models", f"{weights},{exported}", "--output", str(tmp_path), "--no-speed"]) == 0
-    original, other = (results.load(tmp_path / f"{name}.davis2017-float32-partial.json") for name in ("tiny", "tiny.onnx"))
+    original, other = (
+        results.load(tmp_path / f"{name}.davis2017-float32-partial.json") for name in ("tiny", "tiny.onnx")
+    )
     assert original.complexity is not None
     assert original.complexity["params"] == 306_939
     assert original.complexity["gflops"] > 3

@@ -202,6 +202,8 @@ def test_a_click_on_a_row_and_on_a_point_opens_the_details(board: Page) -> None:
     details.locator("tbody tr").nth(3).click()
     expect(details.get_by_label("Sequence")).to_have_value("clip-03")
     assert "lb_sequence=clip-03" in board.url
+    details.locator("tbody tr").nth(1).press("Enter")
+    expect(details.get_by_label("Sequence")).to_have_value("clip-01")
     board.evaluate("scrollTo(0, 0)")
     board.mouse.click(*point_of(board, "teacher-davis2016"))
     expect(details.locator("h3")).to_contain_text("teacher")

@@ -434,6 +434,23 @@ def test_what_nobody_answers_is_asked_again(browser: Browser, address: str, what
     assert len(lost) == 1
 
 
+def test_a_download_that_cannot_be_made_is_told(browser: Browser, address: str) -> None:
+    def spoil(route: Route) -> None:
+        route.continue_(post_data=(route.request.post_data or "").replace('"what":"masks"', '"what":"nothing"'))
+
+    with visit(browser, address) as page:
+        page.route("**/queue/join*", spoil)
+        page.locator("[data-example=fish]").click()
+        page.wait_for_selector(".vk[data-view=mark]")
+        run(page, end=2)
+        button = page.locator("[data-what=masks]")
+        button.click()
+        expect(page.locator("#alert")).to_contain_text("'nothing'")
+        expect(button).to_be_enabled()
+        page.locator("#alert").get_by_role("button", name="Dismiss").click()
+        expect(page.locator("#alert")).to_be_hidden()
+
+
 def test_a_permalink_to_no_example_says_which_there_are(browser: Browser, address: str) -> None:
     with visit(browser, address, "?example=unicorn") as page:
         expect(page.get_by_text("there is no example 'unicorn'; there are ")).to_be_visible()

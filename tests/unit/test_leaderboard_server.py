@@ -18,12 +18,14 @@ import pytest
 from PIL import Image
 
 from evaluation import results
+from leaderboard import mask_zip
 from leaderboard.api import Api
 from leaderboard.build import questions
 from leaderboard.filmstrip import Folders
 from leaderboard.session import MOST_PREVIEWS, Server
 from leaderboard.store import Board, load_board
 from leaderboard.submission import MAX_BYTES
+from vos_kd.demo.limits import Limits
 
 made = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "leaderboard_factory.py")))
 Send = Callable[..., dict[str, Any]]
@@ -58,6 +60,12 @@ def send(server: Server, uploads: Path) -> Send:
 
 def text_of(record: Any) -> str:
     return json.dumps(results.to_json(record))
+
+
+def test_a_zip_of_masks_may_not_be_larger_than_what_the_page_takes() -> None:
+    told = (Path(mask_zip.__file__).parent / "page" / "submit.js").read_text(encoding="utf-8")
+    assert f"MOST_ZIP = {mask_zip.MAX_BYTES // 2**20} * 2 ** 20" in told
+    assert mask_zip.MAX_BYTES <= Limits().max_upload_mib * 2**20
 
 
 def test_every_question_has_a_plain_answer(board: Board) -> None:
