@@ -434,6 +434,25 @@ def test_what_nobody_answers_is_asked_again(browser: Browser, address: str, what
     assert len(lost) == 1
 
 
+def test_a_run_waits_for_marks_that_are_on_their_way(browser: Browser, address: str) -> None:
+    def hold_up_edits(route: Route) -> None:
+        if '"ask":"edit"' in (route.request.post_data or ""):
+            page.wait_for_timeout(1500)
+        route.continue_()
+
+    with visit(browser, address) as page:
+        page.locator("[data-example=fish]").click()
+        page.wait_for_selector(".vk[data-view=mark]")
+        page.locator("#end").fill("3")
+        expect(page.locator("#plan")).to_contain_text(re.compile(r"^3 of "))
+        page.route("**/queue/join*", hold_up_edits)
+        page.locator("#add-object").click()
+        drag(page, (0.4, 0.35), (0.55, 0.7))
+        page.locator("#run").click()
+        page.wait_for_selector(".vk[data-view=result]")
+        expect(page.locator("#speed")).to_contain_text("4 objects")
+
+
 def test_a_download_that_cannot_be_made_is_told(browser: Browser, address: str) -> None:
     def spoil(route: Route) -> None:
         route.continue_(post_data=(route.request.post_data or "").replace('"what":"masks"', '"what":"nothing"'))
