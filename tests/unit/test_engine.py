@@ -41,7 +41,6 @@ def test_what_was_at_work_when_a_job_failed_is_not_lost() -> None:
     with pytest.raises(ValueError, match="no such time"):
         done.extend(job for job, _ in run)
     assert 1.0 in done
-    assert len(done) < 52
 
 
 def test_a_worker_of_a_cluster_works_in_the_folder_of_the_command(
