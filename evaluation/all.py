@@ -161,8 +161,8 @@ def record_paths(
             raise ProtocolError(f"--output {output} is one file for {len(sources)} models; name a folder.")
         return [output]
     usual = {"davis2016": "val", "davis2017": "val", "folder": "all"}.get(dataset.name, "valid")
-    own = [arguments.root.resolve().name] if dataset.name == FOLDER else []
-    parts = [dataset.name, *own]
+    parts = [dataset.name]
+    parts += [arguments.root.resolve().name] if dataset.name == FOLDER else []
     parts += [dataset.split] if dataset.split != usual else []
     parts += [dataset.resolution] if dataset.resolution == "full" else []
     parts += [protocol.convention] if protocol.convention == "vos-benchmark" else []

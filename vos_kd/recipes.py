@@ -18,7 +18,7 @@ Config = typing.TypeVar("Config")
 
 def _require_at_least(config: object, least: int, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < least:
+        if not getattr(config, name) >= least:  # nan is not, either
             raise InputError(f"{name} is {getattr(config, name)}; expected {least} or more.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -14,8 +15,12 @@ import numpy as np
 import pytest
 
 from evaluation import results
+from evaluation.all import _made_with
 from evaluation.cli import main
+from evaluation.datasets import load_dataset
 from evaluation.journal import SUFFIX
+from evaluation.model_source import ModelSource
+from evaluation.protocols import Protocol
 from vos_kd.data.masks import write_mask
 from vos_kd.data.synthetic import render_clip
 
@@ -245,6 +250,22 @@ def test_options_that_cannot_be(davis: Path, tmp_path: Path, capsys: pytest.Capt
     ):
         assert main(command(davis, "student", tmp_path, "--no-speed", *options)) == 2
         assert message in capsys.readouterr().err
+
+
+def test_resume_is_of_one_commit_and_one_list_of_seen_categories(davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = load_dataset("davis2017", davis, split="mine")
+    protocol = Protocol("davis2017", "mine", "480p", "davis")
+    source = ModelSource("student", device="cpu")
+    arguments = argparse.Namespace(root=davis, all_frames=False)
+
+    def made_with(*seen: str) -> dict[str, Any]:
+        return _made_with(source, dataset, protocol, seen, arguments)
+
+    before = made_with("ape", "cat")
+    assert made_with("cat", "ape") == before
+    assert made_with("ape") != before
+    monkeypatch.setattr("evaluation.provenance.commit", lambda: "another")
+    assert made_with("ape", "cat") != before
 
 
 @pytest.mark.parametrize(

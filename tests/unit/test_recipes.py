@@ -81,6 +81,7 @@ def test_every_recipe_has_the_same_keys_and_builds() -> None:
     ("setting", "message"),
     [
         ("optim.lr=-1", "lr is -1.0; expected 0 or more"),
+        ("optim.lr=nan", "lr is nan; expected 0 or more"),
         ("optim.weight_decay=-0.1", "weight_decay is -0.1; expected 0 or more"),
         ("seed=-1", "seed is -1; expected 0 or more"),
         ("distill.temperature=0", "temperature is 0.0; expected more than 0"),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vos_kd.data.masks import read_mask, write_mask
 from vos_kd.demo import outcome, prompting, takeaways
 from vos_kd.demo.engine import Engine, Job
@@ -138,9 +140,7 @@ class Desk:
         """A frame to mark, and what is marked there."""
         clip = _clip(session)
         index = clip.index(question["frame"])
-        image = clip.frame(index)
-        view = prompting.mask_view(image, session.history, index, self._segmenter)
-        return {"frame": prompting.frame_view(image), "marks": view} | self._plan_answer(session, question)
+        return self._shown(session, question, index, clip.frame(index))
 
     def edit(self, session: Session, question: Question) -> Answer:
         """A step of marking."""
@@ -255,13 +255,17 @@ class Desk:
             yield result | takeaways.told(plan, self.models, address)
 
     def _begin(self, session: Session, clip: LoadedClip, folder: Path, history: PromptHistory) -> Answer:
-        clip.frame(0)  # what cannot be shown does not take the place of the clip before
+        image = clip.frame(0)  # what cannot be shown does not take the place of the clip before
         session.begin(clip, folder, history, end=min(clip.frame_count, self.limits.max_run_frames))
         info = clip.info
         told = {"name": clip.name, "width": info.width, "height": info.height, "fps": round(info.fps, 3)}
         told |= {"frames": clip.frame_count, "seconds": round(clip.frame_count / info.fps, 2)}
-        answer = self.frame(session, {"frame": 0})
+        answer = self._shown(session, {}, 0, image)
         return answer | {"clip": told | {"has_truth": clip.truth is not None, "end": session.end}}
+
+    def _shown(self, session: Session, question: Question, index: int, image: np.ndarray) -> Answer:
+        view = prompting.mask_view(image, session.history, index, self._segmenter)
+        return {"frame": prompting.frame_view(image), "marks": view} | self._plan_answer(session, question)
 
     def _mark(self, session: Session, question: Question, history: PromptHistory) -> Answer:
         """Take a new history over, if the mask that it makes can be shown."""

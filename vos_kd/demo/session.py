@@ -41,7 +41,7 @@ class Session:
     """The last one to the page, see `replies`; with the picture of a frame, where it has one."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _folders: int = 0
-    _left: list[tuple[Path, Run | None]] = field(default_factory=list, repr=False)
+    _left: list[tuple[Path, Job | None]] = field(default_factory=list, repr=False)
 
     @contextmanager
     def new_folder(self, kind: str, parent: Path | None = None) -> Iterator[Path]:
@@ -100,15 +100,18 @@ class Session:
 
     def forget_clip(self) -> None:
         """Back to an empty page. Files go as soon as no run writes to them."""
-        if self.run is not None:
-            self.run.job.stop()
+        job = self.run.job if self.run is not None else None
+        if job is not None:
+            job.stop()
         if self.clip_folder is not None:
-            self._left.append((self.clip_folder, self.run))
+            self._left.append((self.clip_folder, job))
         self.clip, self.clip_folder, self.history, self.end, self.run = None, None, PromptHistory(), 0, None
-        over = [(path, run) for path, run in self._left if run is None or run.job.done.is_set()]
-        for path, _ in over:
-            shutil.rmtree(path, ignore_errors=True)
-        self._left = [one for one in self._left if one not in over]
+        left, self._left = self._left, []
+        for path, job in left:
+            if job is None or job.done.is_set():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                self._left.append((path, job))
 
 
 class Sessions:
