@@ -38,7 +38,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-# torch and timm take seconds to import; a command's --help and the page's first paint need not wait for them.
+# torch takes seconds to import; a command's --help and the page's first paint need not wait for them.
 _HOMES = {
     "InputError": "vos_kd.errors",
     "Model": "vos_kd.model",

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vos_kd.artefact import SUFFIX, load_artefact
+from vos_kd.compat import require_torchvision
 from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_path, sha256
@@ -26,7 +27,6 @@ from vos_kd.hub import hub_file, is_repository
 from vos_kd.model import Model, prepare_model
 from vos_kd.modeling.network import STMNetwork
 from vos_kd.modeling.registry import build_model, get_config
-from vos_kd.modeling.stcn_import import import_stcn_checkpoint
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 HUB_FILE = "model.safetensors"
@@ -200,4 +200,7 @@ def _config_of(header: str, path: Path) -> ModelConfig:
 
 
 def _read_stcn(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    require_torchvision()
+    from vos_kd.modeling.stcn_import import import_stcn_checkpoint  # here: only the yardstick waits for torchvision
+
     return get_config("stcn_r50"), import_stcn_checkpoint(path)

@@ -40,9 +40,7 @@ BACKBONES = (
     "efficientnet_lite0",
     "efficientnet_lite1",
     "efficientnet_lite2",
-    "mobilenetv2_100",
     "mobilenetv3_small_100",
-    "mobilenetv3_large_100",
     "tiny_vit_sam",
 )
 """Image encoders that `vos_kd.modeling.backbones` builds."""
@@ -80,7 +78,7 @@ class NetworkConfig:
     """A space-time-memory network of this project: `vos_kd.modeling.stm.STM`."""
 
     backbone: str = "efficientnet_lite0"
-    """An image encoder by its timm name; see `vos_kd.modeling.backbones`."""
+    """An image encoder, one of `BACKBONES`; see `vos_kd.modeling.backbones`."""
     key_dim: int = 64
     """CK. The memory read costs CK + CV multiply-adds for each pair of positions: in a light network it dominates."""
     value_dim: int = 64
@@ -97,7 +95,7 @@ class NetworkConfig:
     """Space-Time Feature Fusion of the query frame with the previous frame's value and mask."""
 
     def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:  # a name from a weight file must not reach timm, which would ask a hub
+        if self.backbone not in BACKBONES:
             raise InputError(f"backbone is {self.backbone!r}; expected one of {', '.join(BACKBONES)}.")
         _require_positive(self, "key_dim", "value_dim", "frame_dim", "value_width")
         _require_bool(self, "stff")

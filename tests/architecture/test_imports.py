@@ -83,6 +83,21 @@ def test_import_loads_no_more_than_it_needs(module: str) -> None:
     assert loaded & LIGHT_IMPORTS[module] == set()
 
 
+def test_a_student_waits_for_no_library_of_the_teacher() -> None:
+    """Loaded and run: timm and torchvision, which brings torch._dynamo, would double the time of a fresh process."""
+    code = (
+        "import json, sys, numpy, vos_kd\n"
+        "segmenter = vos_kd.VideoSegmenter(vos_kd.load_model('student'))\n"
+        "frame, mask = numpy.zeros((64, 64, 3), numpy.uint8), numpy.eye(64, dtype=numpy.uint8)\n"
+        "segmenter.step(frame, mask), segmenter.step(frame)\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(json.loads(result.stdout))
+    assert "vos_kd.modeling.backbones.mobile" in loaded
+    assert loaded & {"timm", "torchvision", "torch._dynamo"} == set()
+
+
 def test_public_names_resolve() -> None:
     assert {"InputError", "VideoSegmenter", "list_models", "load_model"} <= set(vos_kd.__all__)
     for name in vos_kd.__all__:

@@ -20,18 +20,15 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
 
 
 def fold_batch_norm(module: nn.Module) -> None:
-    """Fold every batch norm into the convolution before it, in place; `module` must be in evaluation mode.
-
-    timm joins norm and activation in one module; its activation stays.
-    """
+    """Fold every batch norm into the convolution before it, in place; `module` must be in evaluation mode."""
     previous: tuple[nn.Module, str, nn.Conv2d] | None = None
     for parent, name, child in list(_leaves(module)):
         if isinstance(child, nn.BatchNorm2d) and previous is not None:
             conv_parent, conv_name, conv = previous
             if conv.out_channels != child.num_features:
                 raise RuntimeError(f"batch norm {name} does not fit the convolution {conv_name} before it")
-            setattr(conv_parent, conv_name, nn.utils.fusion.fuse_conv_bn_eval(conv, _plain_norm(child)))
-            setattr(parent, name, getattr(child, "act", nn.Identity()))
+            setattr(conv_parent, conv_name, nn.utils.fusion.fuse_conv_bn_eval(conv, child))
+            setattr(parent, name, nn.Identity())
         previous = (parent, name, child) if isinstance(child, nn.Conv2d) else None
 
 
@@ -85,16 +82,8 @@ def _leaves(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
     """Convolutions, norms and other leaves in the order of definition, which in our blocks is that of use."""
     found = []
     for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d) or not any(True for _ in child.children()):
+        if not any(True for _ in child.children()):
             found.append((module, name, child))
         else:
             found.extend(_leaves(child))
     return found
-
-
-def _plain_norm(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
-    plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
-    with torch.no_grad():
-        for name, value in norm.state_dict().items():
-            plain.state_dict()[name].copy_(value)
-    return plain

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vos_kd.errors import InputError
-from vos_kd.modeling.backbones import TinyViTBackbone
+from vos_kd.modeling.backbones import build_backbone
 from vos_kd.modeling.pretrained import fill_backbone, read_state
 
 SIDE = 1024
@@ -54,7 +54,7 @@ class MobileSam(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         sam = _sam()
-        self.backbone = TinyViTBackbone()
+        self.backbone = build_backbone("tiny_vit_sam")
         self.neck = nn.Sequential(
             nn.Conv2d(self.backbone.channels[2], _WIDTH, 1, bias=False),
             sam.SamLayerNorm(_WIDTH, data_format="channels_first"),

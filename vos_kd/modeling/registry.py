@@ -32,13 +32,15 @@ def build_model(model: str | ModelConfig) -> STMNetwork:
     """Build a network with random weights, in evaluation mode; `vos_kd.load_model` gives one with trained weights.
 
     Raises:
-        InputError: no model of that name.
+        InputError: no model of that name; TinyViT and STCN need a torchvision that fits torch.
     """
-    require_torchvision()
-    # Imported here, so that listing names and reading configurations needs no image library.
-    from vos_kd.modeling.stcn import STCN
+    # Networks are imported here: who asks for names alone, or for a light network, waits for no other's libraries.
+    config = get_config(model) if isinstance(model, str) else model
+    if config.architecture == "stcn":
+        require_torchvision()
+        from vos_kd.modeling.stcn import STCN
+
+        return STCN().eval()
     from vos_kd.modeling.stm import STM
 
-    config = get_config(model) if isinstance(model, str) else model
-    network = STCN() if config.architecture == "stcn" else STM(config.network)
-    return network.eval()
+    return STM(config.network).eval()

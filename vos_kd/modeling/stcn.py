@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import resnet18, resnet50
 
-from vos_kd.modeling.backbones import IMAGENET, Backbone
+from vos_kd.modeling.backbones.base import IMAGENET, Backbone
 from vos_kd.modeling.layers import upsample
 from vos_kd.modeling.network import FrameFeatures, ObjectPrior, STMNetwork
 
