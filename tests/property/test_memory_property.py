@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vos_kd.modeling.aggregation import soft_aggregate
-from vos_kd.modeling.memory import affinity, prepare_keys, read_memory
+from vos_kd.modeling.memory import affinity, best_positions, prepare_keys, read_memory
 
 seeds = st.integers(0, 10_000)
 
@@ -50,3 +50,20 @@ def _paired(p: torch.Tensor) -> torch.Tensor:
     """With odds o of the object and 1/o of the background, the softmax of both log-odds is o / (o + 1/o)."""
     odds = p / (1 - p)
     return odds / (odds + 1 / odds)
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    queries=st.integers(1, 5),
+    top_k=st.integers(1, 24),
+    more=st.integers(1, 700),
+    levels=st.sampled_from((0, 3, 50)),
+)
+def test_best_positions_are_those_of_topk(seed: int, queries: int, top_k: int, more: int, levels: int) -> None:
+    scores = random(seed, queries, top_k + more)
+    if levels:  # many equal ones, as in bfloat16
+        scores = (scores * levels).round() / levels
+    best, index = best_positions(scores, top_k)
+    torch.testing.assert_close(best, torch.topk(scores, top_k, dim=-1).values, rtol=0, atol=0)
+    torch.testing.assert_close(scores.gather(1, index), best, rtol=0, atol=0)
+    assert all(len(set(row.tolist())) == top_k for row in index), "no position twice"

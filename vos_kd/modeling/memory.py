@@ -110,9 +110,37 @@ def read_memory(keys: MemoryKeys, values: Tensor, query: Tensor, top_k: int | No
 
 def _read_best(scores: Tensor, values: Tensor, top_k: int) -> Tensor:
     """`readout(affinity(scores, top_k), values)`, fetching only what is read: half the time on a CPU."""
-    best, index = torch.topk(scores, top_k, dim=-1)
+    best, index = best_positions(scores, top_k)
     read = F.embedding_bag(index, values.flatten(1), per_sample_weights=torch.softmax(best, dim=-1), mode="sum")
     return read.unflatten(-1, values.shape[1:])
+
+
+def best_positions(scores: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """`torch.topk` of each row, in two thirds of its time on a CPU.
+
+    Positions are dealt into groups; the best `top_k` lie in the `top_k` groups with the largest maxima, so that only
+    those maxima, which one fast pass finds, and then the members of those groups are sorted.
+
+    Args:
+        scores: `[Q, N]`.
+        top_k: below N.
+
+    Returns:
+        The best scores of each row, falling, and where they are: `[Q, top_k]` each. Which of equal ones is left to
+        chance, as it is in `torch.topk`.
+    """
+    positions = scores.shape[-1]
+    size = math.isqrt(positions // top_k)  # of a group: as many maxima are sorted as members
+    if scores.device.type != "cpu" or size < 2:
+        return torch.topk(scores, top_k, dim=-1)
+    groups = positions // size
+    dealt = scores[:, : groups * size].unflatten(1, (size, groups))  # a group is a column: maxima of whole rows
+    chosen = torch.topk(dealt.amax(1), top_k, dim=-1, sorted=False).indices
+    members = (chosen[:, None] + groups * torch.arange(size)[:, None]).flatten(1)  # [Q, size * top_k]
+    rest = torch.arange(groups * size, positions).expand(len(scores), -1)  # what no group has
+    members = torch.cat([members, rest], dim=1)
+    best, index = torch.topk(scores.gather(1, members), top_k, dim=-1)
+    return best, members.gather(1, index)
 
 
 @dataclass
