@@ -149,8 +149,8 @@ def record_paths(
 ) -> list[Path]:
     """Where each model's record goes: a file where a file is named, else MODEL.DATASET.json in the folder.
 
-    What differs from the usual split, resolution, convention, frames, size, number type, or whole, is in the name, and
-    so is the folder of a data set of one's own: nothing is replaced by something else.
+    What differs from the usual split, resolution, convention, frames, number type, or whole, is in the name, as the
+    size is in the model's, and so is the folder of a data set of one's own: nothing is replaced by something else.
 
     Raises:
         ProtocolError: one file for several models.
@@ -168,7 +168,6 @@ def record_paths(
     parts += [protocol.convention] if protocol.convention == "vos-benchmark" else []
     parts += ["all-frames"] if arguments.all_frames else []
     parts += ["given-frame"] if arguments.keep_given_frame else []
-    parts += [f"short-side-{arguments.short_side}"] if arguments.short_side else []
     parts += [arguments.dtype] if arguments.dtype else []
     parts += ["partial"] if dataset.is_partial else []
     return [output / f"{source.label}.{'-'.join(parts)}.json" for source in sources]

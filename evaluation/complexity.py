@@ -154,6 +154,17 @@ class FrameCalls(NamedTuple):
     value: Callable[[], object]
 
 
+def network_size(short_side: int | None) -> tuple[int, int]:
+    """Height and width of a network's input for frames of 480x854, larger than `short_side` or not.
+
+    >>> network_size(None), network_size(384), network_size(720)
+    ((480, 864), (384, 688), (480, 864))
+    """
+    scale = min(1.0, short_side / 480) if short_side else 1.0  # only larger frames are scaled
+    height, width = (-(-round(side * scale) // STRIDE) * STRIDE for side in (480, 854))
+    return height, width
+
+
 def frame_calls(
     network: STMNetwork, *, height: int, width: int, objects: int, memory_frames: int, top_k: int | None
 ) -> FrameCalls:

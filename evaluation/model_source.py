@@ -34,17 +34,20 @@ class ModelSource:
 
     @property
     def label(self) -> str:
-        """A short name, fit for a file.
+        """A short name, fit for a file. At another size than its own a model is another row: it has other figures.
 
         >>> [ModelSource(text).label for text in ("student", "runs/a@2/best.safetensors", "a.b:cutie")]
         ['student', 'best', 'cutie']
         >>> [ModelSource(text).label for text in ("student.onnx.zip", "me/net-1.5@v1.0")]
         ['student.onnx', 'net-1.5']
+        >>> ModelSource("student", short_side=384).label
+        'student-384p'
         """
         if match := FACTORY.fullmatch(self.text):
             return match[2]
         path = Path(self.text)
-        return path.stem if path.suffix in _SUFFIXES else Path(self.text.partition("@")[0]).name
+        name = path.stem if path.suffix in _SUFFIXES else Path(self.text.partition("@")[0]).name
+        return name if self.short_side is None else f"{name}-{self.short_side}p"
 
     def __post_init__(self) -> None:
         if self.short_side is not None and self.short_side < 16:

@@ -117,7 +117,7 @@ def role_of(name: str, role: str | None = None) -> str:
     """What a model is on the board; known from its name where nothing says it."""
     if role in ROLES[:3]:
         return str(role)
-    found = re.match(r"(student|teacher)([_.]|$)", name)  # student_small, student.onnx
+    found = re.match(r"(student|teacher)([_.-]|$)", name)  # student_small, student.onnx, student-384p
     return found[1] if found else "baseline"
 
 

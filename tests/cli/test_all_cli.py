@@ -272,7 +272,7 @@ def test_resume_is_of_one_commit_and_one_list_of_seen_categories(davis: Path, mo
     ("options", "name"),
     [
         ((), "student.davis2017-mine-partial.json"),
-        (("--short-side", "32"), "student.davis2017-mine-short-side-32-partial.json"),
+        (("--short-side", "32"), "student-32p.davis2017-mine-partial.json"),
         (("--dtype", "float32"), "student.davis2017-mine-float32-partial.json"),
     ],
 )

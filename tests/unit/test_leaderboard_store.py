@@ -199,6 +199,7 @@ def test_names_stay_text(folder: Path) -> None:
         ("student", "student"),
         ("student_small", "student"),
         ("student.onnx", "student"),
+        ("student-384p", "student"),
         ("teacher_large", "teacher"),
         ("students", "baseline"),
         ("stcn_r50", "baseline"),
