@@ -126,8 +126,8 @@ def shown_name(name: object) -> str:
 def safe_name(name: str) -> str:
     """A file's name that is good for any folder and command line.
 
-    >>> safe_name("My <b>clip</b>.MOV"), safe_name("..")
-    ('My-b-clip-b.MOV', 'clip')
+    >>> safe_name('My "clip".MOV'), safe_name("..")
+    ('My-clip.MOV', 'clip')
     """
     path = Path(name)
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "clip"
