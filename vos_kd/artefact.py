@@ -7,6 +7,7 @@ sides, and the number of objects, are free. What happens between the graphs, in 
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -30,6 +31,8 @@ _DAMAGED = (
     *(ValueError, OverflowError),
 )
 MAX_GRAPH_BYTES = 256 * 2**20
+MASK_STRIDE = 4
+"""Of every network that can be exported: its graphs have masks of a quarter of the frame's size."""
 
 USAGE = """\
 Images are RGB in 0-1, [1, 3, H, W], H and W multiples of 16 (pad with image_mean); h = H/16, w = W/16; O objects.
@@ -58,6 +61,17 @@ class Artefact:
     """Of the weight file that it was exported from."""
     graphs: Mapping[str, bytes]
     """The serialised ONNX graphs, by the names in `GRAPHS`."""
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each graph takes, in this order."""
+        prior = ("previous_value", "previous_masks") if self.config.network.stff else ()
+        return {
+            "encode_key": ("image",),
+            "encode_value": ("f16", "f8", "masks"),
+            "segment": ("f16", "f8", "f4", "readout", *prior),
+            "read_memory": ("query_key", "memory_key", "memory_shrinkage", "memory_value"),
+        }
 
 
 def save_artefact(artefact: Artefact, path: Path) -> None:
@@ -102,18 +116,33 @@ def load_artefact(path: Path) -> Artefact:
         if found["format"] != FORMAT:
             raise InputError(f"{path} has format {found['format']!r}; expected {FORMAT!r}. Export the model again.")
         red, green, blue = map(float, found["image_mean"])
-        return Artefact(
+        artefact = Artefact(
             config=ModelConfig.from_file(found["config"], path),
             parameters=int(found["parameters"]),
             image_mean=(red, green, blue),
             mask_stride=int(found["mask_stride"]),
-            weights_sha256=None if found["weights_sha256"] is None else str(found["weights_sha256"]),
+            weights_sha256=found["weights_sha256"],
             graphs=dict(zip(GRAPHS, graphs, strict=True)),
         )
+        _check(artefact)
+        return artefact
     except InputError:
         raise
     except (*_DAMAGED, OSError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no exported model, or damaged ({error}). Export it again.") from error
+
+
+def _check(artefact: Artefact) -> None:
+    """Raise `ValueError` for what no network of ours has."""
+    if not all(0 <= value <= 1 for value in artefact.image_mean):  # nan is not, either
+        raise ValueError(f"image_mean is {artefact.image_mean}; expected three numbers from 0 to 1")
+    if artefact.mask_stride != MASK_STRIDE:
+        raise ValueError(f"mask_stride is {artefact.mask_stride}; expected {MASK_STRIDE}")
+    if artefact.parameters < 1:
+        raise ValueError(f"parameters is {artefact.parameters}; expected 1 or more")
+    digest = artefact.weights_sha256
+    if digest is not None and not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)):
+        raise ValueError(f"weights_sha256 is {str(digest)[:80]!r}; expected 64 hexadecimal digits or null")
 
 
 def _files(artefact: Artefact) -> list[tuple[str, bytes]]:

@@ -32,6 +32,8 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 HUB_FILE = "model.safetensors"
 FORMAT = "vos-kd/1"
 HEADER = "vos_kd"
+FLOATS = (torch.float16, torch.bfloat16, torch.float32)
+"""Number types of weights: what is finite in them is finite in the network."""
 
 
 def load_model(
@@ -70,9 +72,7 @@ def load_model(
         raise InputError(
             f"backend {backend} runs exported models, and {source} is none; make one with `python -m vos_kd.export`."
         )
-    config, state = _read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path)
-    network = build_model(config)
-    fill(network, state, path)
+    config, network = read_network(path)
     return prepare_model(network, config, device=device, dtype=dtype, weights_sha256=sha256(path))
 
 
@@ -90,7 +90,25 @@ def read_config(source: str | Path) -> ModelConfig:
     path = find_weights(source)
     if is_exported(path):
         return load_artefact(path).config
-    return (_read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path))[0]
+    return _read(path)[0]
+
+
+def read_network(path: Path) -> tuple[ModelConfig, STMNetwork]:
+    """A configuration and its network with the weights of a file, in evaluation mode.
+
+    Args:
+        path: `.safetensors` that `save_weights` wrote, or a public STCN `.pth`.
+
+    Raises:
+        InputError: see `read_weights` and `fill`.
+    """
+    config, state = _read(path)
+    with torch.device("meta"):
+        blank = build_model(config)
+    _require_fit(blank, state, path)  # before there is memory for it: a stranger's header may ask for any sizes
+    network = build_model(config)
+    fill(network, state, path)
+    return config, network
 
 
 def find_weights(source: str | Path) -> Path:
@@ -172,27 +190,41 @@ def fill(network: STMNetwork, state: Mapping[str, Tensor], path: Path) -> None:
     """Put weights into a network, in its precision.
 
     Raises:
-        InputError: an entry is missing, too many, of another shape, or not finite; names the first ones.
+        InputError: an entry is missing, too many, of another shape or kind, or not finite; names the first ones.
     """
+    _require_fit(network, state, path)
+    network.load_state_dict(dict(state))
+
+
+def _require_fit(network: STMNetwork, state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise `InputError` unless the entries are those of a network, which may be on the meta device."""
     wanted = network.state_dict()
     wrong = [f"{name} is missing" for name in wanted if name not in state]
     wrong += [f"{name} is unknown" for name in state if name not in wanted]
-    for name, value in state.items():
-        if name in wanted and value.shape != wanted[name].shape:
-            wrong.append(f"{name} is {tuple(value.shape)}, expected {tuple(wanted[name].shape)}")
+    for name, like in wanted.items():
+        if (value := state.get(name)) is None:
+            continue
+        kinds = FLOATS if like.is_floating_point() else (like.dtype,)
+        if value.shape != like.shape:
+            wrong.append(f"{name} is {tuple(value.shape)}, expected {tuple(like.shape)}")
+        elif value.dtype not in kinds:
+            wrong.append(f"{name} is {value.dtype}, expected {' or '.join(map(str, kinds))}")
         elif not torch.isfinite(value).all():
             wrong.append(f"{name} is not finite")
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise InputError(f"{path} does not fit its network: {'; '.join(wrong[:3])}{more}. Is it of another version?")
-    network.load_state_dict(dict(state))
+
+
+def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    return _read_stcn(path) if path.suffix in (".pth", ".pt") else read_weights(path)
 
 
 def _config_of(header: str, path: Path) -> ModelConfig:
     try:
         content = json.loads(header)
         found = content.get("format", "none")
-    except (json.JSONDecodeError, AttributeError) as error:
+    except (ValueError, RecursionError, AttributeError) as error:  # no JSON, too long a number, too deep, no object
         raise InputError(f"{path} has a damaged header ({error}); copy or download it again.") from error
     if found != FORMAT:
         raise InputError(f"{path} has format {found!r}; expected {FORMAT!r}, as vos_kd.checkpoint writes it.")

@@ -133,14 +133,16 @@ class _ReadMemory(nn.Module):
         self.top_k = top_k
 
     def forward(self, query_key: Tensor, memory_key: Tensor, memory_shrinkage: Tensor, memory_value: Tensor) -> Outputs:
-        keys = prepare_keys(memory_key, memory_shrinkage)
-        scores = query_key.flatten(1).mT @ keys.scaled.mT + keys.bias
+        (scaled, bias), values = prepare_keys(memory_key, memory_shrinkage), memory_value.flatten(1)
+        if self.top_k is not None:  # nothing to read, as often as is read: a small frame has fewer positions
+            scaled, values = (torch.cat([x, x.new_zeros(self.top_k, x.shape[1])]) for x in (scaled, values))
+            bias = torch.cat([bias, bias.new_full((self.top_k,), float("-inf"))])
+        scores = query_key.flatten(1).mT @ scaled.mT + bias
         if self.top_k is None:
-            read = torch.softmax(scores, -1) @ memory_value.flatten(1)
+            read = torch.softmax(scores, -1) @ values
         else:
             best, index = torch.topk(scores, self.top_k, dim=-1)
-            chosen = memory_value.flatten(1)[index]  # [Q, k, O * CV]
-            read = (torch.softmax(best, -1)[:, None] @ chosen)[:, 0]
+            read = (torch.softmax(best, -1)[:, None] @ values[index])[:, 0]  # values: [Q, k, O * CV]
         by_object = read.mT.unflatten(0, memory_value.shape[1:])  # [O, CV, Q]
         return (by_object.unflatten(2, query_key.shape[1:])[None],)
 

@@ -75,21 +75,25 @@ def require_package(package: str) -> None:
         raise InputError(f"this needs the package {package}, which is not installed: pip install {package}.")
 
 
-def open_graph(backend: str, graph: bytes, dtype: torch.dtype = torch.float32) -> Call:
+def open_graph(backend: str, graph: bytes, inputs: tuple[str, ...], dtype: torch.dtype = torch.float32) -> Call:
     """Make a serialised graph callable.
 
     Args:
         backend: one of `BACKENDS`.
         graph: serialised.
+        inputs: names of what it takes, in this order.
         dtype: what OpenVINO computes in; inputs and outputs are float32 all the same.
 
     Raises:
-        InputError: the runtime cannot read it.
+        InputError: the runtime cannot read it, or it takes something else.
     """
     try:
-        return _openvino(graph, dtype) if backend == "openvino" else _onnxruntime(graph)
+        names, call = _openvino(graph, dtype) if backend == "openvino" else _onnxruntime(graph)
     except Exception as error:  # each runtime has exceptions of its own, of many kinds, for a graph that is damaged
         raise InputError(f"{backend} cannot read the graph: {str(error).strip().splitlines()[0]}") from error
+    if names != inputs:
+        raise InputError(f"a graph takes {', '.join(names)}; expected {', '.join(inputs)}.")
+    return call
 
 
 class ExportedNetwork(STMNetwork):
@@ -105,7 +109,10 @@ class ExportedNetwork(STMNetwork):
         self.image_mean = artefact.image_mean
         self.backend = backend
         try:
-            self._calls = {name: open_graph(backend, graph, dtype) for name, graph in artefact.graphs.items()}
+            self._calls = {
+                name: open_graph(backend, graph, artefact.inputs[name], dtype)
+                for name, graph in artefact.graphs.items()
+            }
         except InputError as error:
             raise InputError(f"{path}: {error} Export the model again.") from error
 
@@ -124,21 +131,21 @@ class ExportedNetwork(STMNetwork):
         return self._calls["segment"](features.f16, features.f8, features.f4, readout, *before)[0]
 
 
-def _onnxruntime(graph: bytes) -> Call:
+def _onnxruntime(graph: bytes) -> tuple[tuple[str, ...], Call]:
     ort = import_module("onnxruntime")  # optional, and half a second of start-up
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
+    names = tuple(one.name for one in session.get_inputs())
 
     def call(*tensors: Tensor) -> tuple[Tensor, ...]:
         given = {name: _as_array(tensor) for name, tensor in zip(names, tensors, strict=True)}
         return tuple(torch.from_numpy(out) for out in session.run(None, given))
 
-    return call
+    return names, call
 
 
-def _openvino(graph: bytes, dtype: torch.dtype) -> Call:
+def _openvino(graph: bytes, dtype: torch.dtype) -> tuple[tuple[str, ...], Call]:
     ov = import_module("openvino")  # optional, and half a second of start-up
     hints = {
         "INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype],
@@ -146,13 +153,15 @@ def _openvino(graph: bytes, dtype: torch.dtype) -> Call:
         "PERFORMANCE_HINT": "LATENCY",
     }
     core = ov.Core()
-    request = core.compile_model(core.read_model(graph), "CPU", hints).create_infer_request()
+    compiled = core.compile_model(core.read_model(graph), "CPU", hints)
+    names = tuple(one.any_name for one in compiled.inputs)
+    request = compiled.create_infer_request()
 
     def call(*tensors: Tensor) -> tuple[Tensor, ...]:
         found = request.infer([_as_array(tensor) for tensor in tensors])
         return tuple(torch.from_numpy(out) for out in found.values())
 
-    return call
+    return names, call
 
 
 def _as_array(tensor: Tensor) -> np.ndarray:

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from vos_kd.arguments import whole
-from vos_kd.checkpoint import fill, find_weights, load_model, read_weights
+from vos_kd.checkpoint import find_weights, load_model, read_network
 from vos_kd.errors import InputError
 from vos_kd.modeling.stm import STM
 from vos_kd.recipes import Recipe, changed, get_recipe
@@ -77,13 +77,10 @@ def _report_videos(sources: list[str], root: Path, memory: list[str], short_side
 
 def _network(source: str) -> tuple[STM, int | None]:
     """A network, and how many memory positions its queries read."""
-    path = find_weights(source)
-    config, state = read_weights(path)
-    if config.architecture != "stm":
+    config, network = read_network(find_weights(source))
+    if not isinstance(network, STM):
         raise InputError(f"{source} is not trained here; expected one of this project's own networks.")
-    network = STM(config.network)
-    fill(network, state, path)
-    return network.eval(), config.memory.top_k
+    return network, config.memory.top_k
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ def hub_file(name: str, file: str) -> Path:
     """
     # Imported here: a second of start-up that bundled weights need not pay.
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
     if not revision:
@@ -38,6 +38,6 @@ def hub_file(name: str, file: str) -> Path:
         raise InputError(f"{name!r} is no hub repository: {str(error).splitlines()[0]}") from error
     try:
         return Path(hf_hub_download(repository, file, revision=revision, etag_timeout=10))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # the hub's client lets errors of several libraries through; all are told
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"cannot get {file} of hub repository {name!r}: {reason}") from error

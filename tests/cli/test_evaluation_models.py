@@ -43,7 +43,7 @@ def exported(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`weights` exported to a stand-in for a runtime, whose graphs are names of a torch network's calls."""
     original = load_model(weights, device="cpu", dtype="float32")
 
-    def open_graph(backend: str, graph: bytes, dtype: torch.dtype) -> Call:
+    def open_graph(backend: str, graph: bytes, inputs: tuple[str, ...], dtype: torch.dtype) -> Call:
         @torch.inference_mode()
         def call(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
             if graph == b"encode_key":

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from vos_kd import checkpoint
 from vos_kd.checkpoint import find_weights, load_model, read_config, read_weights, save_weights
-from vos_kd.config import PRESETS
+from vos_kd.config import PRESETS, ModelConfig
 from vos_kd.errors import InputError
+from vos_kd.modeling.network import STMNetwork
 from vos_kd.modeling.registry import build_model
 
 CONFIG = PRESETS["student_small"]
@@ -103,6 +104,46 @@ def test_weights_that_are_not_finite_are_refused(weights: Path, tmp_path: Path) 
         save_file(state, tmp_path / "nan.safetensors", metadata=file.metadata())
     with pytest.raises(InputError, match=f"{name} is not finite"):
         load_model(tmp_path / "nan.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.complex64, torch.float8_e4m3fn])
+def test_weights_of_another_kind_of_number_are_refused(weights: Path, tmp_path: Path, dtype: torch.dtype) -> None:
+    """float64 holds finite numbers that the network's float32 does not; of the others most are no weights at all."""
+    state = load_file(weights)
+    name = "decoder.logit.weight"
+    state[name] = state[name].to(dtype)
+    with safe_open(weights, framework="pt") as file:
+        save_file(state, tmp_path / "odd.safetensors", metadata=file.metadata())
+    with pytest.raises(InputError, match=f"{name} is {dtype}, expected torch.float16 or"):
+        load_model(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("config", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}"])
+def test_headers_that_no_reader_takes_are_refused(tmp_path: Path, config: str) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_file({"a": torch.zeros(2)}, path, metadata={"vos_kd": config})
+    with pytest.raises(InputError, match=r"odd\.safetensors has a damaged header"):
+        load_model(path)
+
+
+def test_a_header_that_asks_for_more_than_its_weights_gets_no_memory(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, state = read_weights(weights)
+    path = tmp_path / "wide.safetensors"
+    save_weights(path, state, replace(CONFIG, network=replace(CONFIG.network, decoder_widths=(4096, 4096, 4096))))
+    devices = []
+
+    def build(config: ModelConfig) -> STMNetwork:
+        devices.append(torch.get_default_device().type)
+        return build_model(config)
+
+    monkeypatch.setattr(checkpoint, "build_model", build)
+    with pytest.raises(InputError, match="does not fit its network"):
+        load_model(path)
+    assert devices == ["meta"]
+    load_model(weights)
+    assert devices == ["meta", "meta", "cpu"]
 
 
 def test_sources_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

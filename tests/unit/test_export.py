@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vos_kd import VideoSegmenter, load_model, read_mask, write_mask
@@ -16,10 +17,15 @@ from vos_kd.checkpoint import find_weights
 from vos_kd.config import PRESETS
 from vos_kd.data.synthetic import training_clip
 from vos_kd.errors import InputError
-from vos_kd.export import export_onnx, main
-from vos_kd.exported import load_exported, pick_backend
+from vos_kd.export import compare, export_onnx, main
+from vos_kd.export_graphs import Graph
+from vos_kd.exported import load_exported, open_graph, pick_backend
 from vos_kd.files import sha256
+from vos_kd.modeling.memory import prepare_keys, read_memory
+from vos_kd.modeling.registry import build_model
 from vos_kd.segment import main as segment
+
+ONE = (torch.nn.Identity(), {"x": torch.ones(3)}, ("y",), ({},))
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +157,50 @@ def test_every_damaged_byte_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
             load_artefact(path)
 
 
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("image_mean", [float("nan")] * 3, "expected three numbers from 0 to 1"),
+        ("mask_stride", 8, "mask_stride is 8; expected 4"),
+        ("parameters", 0, "expected 1 or more"),
+        ("weights_sha256", "nonsense", "'nonsense'; expected 64 hexadecimal digits or null"),
+    ],
+)
+def test_values_that_no_exported_model_has(
+    exported: Path, tmp_path: Path, entry: str, value: object, message: str
+) -> None:
+    with zipfile.ZipFile(exported) as file:
+        manifest = json.loads(file.read("model.json")) | {entry: value}
+    path = changed(exported, tmp_path / "x.onnx.zip", "model.json", json.dumps(manifest).encode())
+    with pytest.raises(InputError, match=rf"x\.onnx\.zip is no exported model, or damaged.*{message}"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_graph_in_the_place_of_another_is_refused(exported: Path, tmp_path: Path, backend: str) -> None:
+    with zipfile.ZipFile(exported) as file:
+        path = changed(exported, tmp_path / "x.onnx.zip", "segment.onnx", file.read("encode_value.onnx"))
+    with pytest.raises(InputError, match=r"takes f16, f8, masks; expected f16, f8, f4, readout, previous_value, prev"):
+        load_model(path, backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("positions", [1, 6, 19, 20, 21])
+def test_memory_smaller_than_what_is_read_of_a_large_one(exported: Path, backend: str, positions: int) -> None:
+    config = PRESETS["student"]
+    assert config.memory.top_k == 20
+    artefact = load_artefact(exported)
+    read = open_graph(backend, artefact.graphs["read_memory"], artefact.inputs["read_memory"])
+    generator = torch.Generator().manual_seed(positions)
+    query = torch.randn(config.network.key_dim, 2, 3, generator=generator)
+    key = torch.randn(positions, config.network.key_dim, generator=generator)
+    shrinkage = 1 + torch.rand(positions, generator=generator)
+    value = torch.randn(positions, 2, config.network.value_dim, generator=generator)
+    [found] = read(query, key, shrinkage, value)
+    expected = read_memory(prepare_keys(key, shrinkage), value, query.flatten(1).mT, 20)
+    torch.testing.assert_close(found[0].flatten(2).permute(2, 0, 1), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_graphs_larger_than_any_of_ours_are_not_unpacked(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "bomb.onnx.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
@@ -195,6 +245,17 @@ def test_the_command_refuses_what_it_cannot_export(
     assert "Did you mean 'student'" in caplog.text
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(1.5, 0.5), (float("nan"), float("nan"))])
+def test_what_a_graph_differs_by(wrong: float, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that gives half as much again, and one that gives no numbers, at the first of two sizes."""
+    network, config = build_model("student_small"), PRESETS["student_small"]
+    monkeypatch.setattr("vos_kd.export.graphs_of", lambda *_, **trial: {"one": Graph(*ONE, expected=lambda x: (x,))})
+    factors = iter([wrong, 1.0])
+    monkeypatch.setattr("vos_kd.export.open_graph", lambda *_: lambda x: (x * next(factors),))
+    [found] = compare(network, config, {"one": b""}, "onnxruntime").values()
+    np.testing.assert_allclose(found, expected)
 
 
 def test_a_graph_that_differs_is_not_written(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,7 @@ def test_what_is_not_there_is_fetched_without_waiting_for_ever(calls: list[dict[
     [
         LocalEntryNotFoundError("no connection\nand more"),
         OSError("no connection\n..."),
+        httpx.RemoteProtocolError("no connection"),  # a download that breaks off: an error of another library
         HfHubHTTPError("no connection", response=httpx.Response(404, request=httpx.Request("GET", "http://hub"))),
     ],
 )
