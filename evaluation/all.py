@@ -175,10 +175,11 @@ def record_paths(
 
 def _options(source: ModelSource, arguments: argparse.Namespace, engine: Engine) -> dict[str, Any]:
     model = open_once(source)
-    chosen = ("sequences", "limit", "all_frames", "short_side")
+    chosen = ("sequences", "limit", "all_frames")
     return {
         "source": source.text,
         **{name: getattr(arguments, name) for name in chosen},
+        "short_side": model.short_side,
         "device": model.device,
         "dtype": model.dtype,
         "threads": source.threads,
@@ -205,7 +206,7 @@ def _made_with(
         "dtype": model.dtype,
         "memory_policy": model.memory_policy,
         "runtime": model.runtime,
-        "short_side": source.short_side,
+        "short_side": model.short_side,
         "all_frames": arguments.all_frames,
         "protocol": asdict(protocol),
         "root": str(arguments.root.resolve()),

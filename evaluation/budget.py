@@ -32,13 +32,13 @@ from torch.utils.flop_counter import flop_registry
 from tqdm import tqdm
 
 import vos_kd
-from evaluation.complexity import frame_calls
+from evaluation.complexity import frame_calls, network_size
 from evaluation.errors import ProtocolError
 from evaluation.model_source import ModelSource, require_distinct
 from evaluation.models import open_model
 from evaluation.moving_picture import moving_picture
 from evaluation.options import Subparsers, add_model_options, add_size_option, model_sources, positive
-from vos_kd.modeling.network import STRIDE, STMNetwork
+from vos_kd.modeling.network import STMNetwork
 
 PARTS = {
     "encode_key": "image to key",
@@ -163,7 +163,7 @@ def format_budget(
 
 def _calls(config: vos_kd.ModelConfig, size: tuple[int, int]) -> dict[str, Callable[[], object]]:
     """What is done for a frame, on torch's meta device, by the names in `PARTS`."""
-    height, width = (-(-side // STRIDE) * STRIDE for side in size)
+    height, width = network_size(config.short_side, size)
     memory = config.memory
     frames = 1 + (memory.max_recent or 5)
     network = vos_kd.build_model(config).to("meta")

@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         for name in arguments.models
     ]
     sys.stdout.write(
-        f"480x864, {arguments.objects} object(s), {arguments.memory_frames} memory frames read; FlopCounterMode, "
-        "2 FLOPs a multiply-add\n"
+        f"frames of 480x854, {arguments.objects} object(s), {arguments.memory_frames} memory frames read; "
+        "FlopCounterMode, 2 FLOPs a multiply-add\n"
         f"{'model':16} {'parameters':>12} {'GFLOPs':>8} {'GMACs':>8}   key + read + decode + value / frames to one\n"
     )
     for c in counted:
@@ -99,7 +99,7 @@ class Complexity:
 
 
 def measure_complexity(model: str, *, objects: int = 1, memory_frames: int = 6) -> Complexity:
-    """Count a registry model, which needs no weights here, or one in a file, for a frame of 480x864.
+    """Count a registry model, which needs no weights here, or one in a file, for a frame of 480x854.
 
     Raises:
         InputError: see `vos_kd.load_model`.
@@ -111,21 +111,20 @@ def count(
     config: ModelConfig,
     *,
     name: str | None = None,
-    height: int = 480,
-    width: int = 864,
+    short_side: int | None = None,
     objects: int = 1,
     memory_frames: int = 6,
 ) -> Complexity:
-    """Count the parameters and FLOPs of a model.
+    """Count the parameters and FLOPs of a model for a frame of 480x854.
 
     Args:
         config: of the model.
         name: to call it; its configuration's by default.
-        height: of the network's input, a multiple of 16.
-        width: likewise.
+        short_side: larger frames are segmented at this size; by default the model's own.
         objects: followed objects.
         memory_frames: frames in memory when the query reads it.
     """
+    height, width = network_size(short_side or config.short_side)
     network = build_model(config).to("meta")
     needs_every_value = network.uses_prior or config.memory.keep_previous
     # As if all positions were read, top-k or not: that is how the yardstick is counted.
@@ -154,14 +153,14 @@ class FrameCalls(NamedTuple):
     value: Callable[[], object]
 
 
-def network_size(short_side: int | None) -> tuple[int, int]:
-    """Height and width of a network's input for frames of 480x854, larger than `short_side` or not.
+def network_size(short_side: int, frame: tuple[int, int] = (480, 854)) -> tuple[int, int]:
+    """Height and width of a network's input for frames of a size, of which only those larger than `short_side` shrink.
 
-    >>> network_size(None), network_size(384), network_size(720)
-    ((480, 864), (384, 688), (480, 864))
+    >>> network_size(384), network_size(480), network_size(720)
+    ((384, 688), (480, 864), (480, 864))
     """
-    scale = min(1.0, short_side / 480) if short_side else 1.0  # only larger frames are scaled
-    height, width = (-(-round(side * scale) // STRIDE) * STRIDE for side in (480, 854))
+    scale = min(1.0, short_side / min(frame))
+    height, width = (-(-round(side * scale) // STRIDE) * STRIDE for side in frame)
     return height, width
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from evaluation.complexity import count, network_size
+from evaluation.complexity import count
 from evaluation.model_source import ModelSource
 from evaluation.models import LoadedModel, open_model
 from evaluation.options import SIZE
@@ -62,8 +62,7 @@ def measure_speed(
 def measure_cost(model: LoadedModel) -> dict[str, Any] | None:
     """What `Record.complexity` holds, at the size the model works at; None where nothing is known of an outside one."""
     if model.network is not None:
-        height, width = network_size(model.short_side)
-        counted = count(model.network.config, height=height, width=width)
+        counted = count(model.network.config, short_side=model.short_side)
         return {**counted.to_json(), "tool": "torch.utils.flop_counter.FlopCounterMode, 2 FLOPs a multiply-add"}
     if model.parameters is None and model.gmacs is None:
         return None

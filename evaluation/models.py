@@ -109,16 +109,17 @@ def open_model(source: ModelSource) -> LoadedModel:
         return _outside(source, *match.groups())
     is_random = source.random_weights and source.text in list_models()
     model = load_model(source.text, device=source.device, dtype=source.dtype, random_weights=is_random)
+    short_side = source.short_side or model.config.short_side
     return LoadedModel(
         info=ModelInfo(source.label, model.weights_sha256, _role(model.config.name)),
-        start=lambda: VideoSegmenter(model, short_side=source.short_side),
+        start=lambda: VideoSegmenter(model, short_side=short_side),
         parameters=model.parameters,
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
         memory_policy=describe_memory(model),
         runtime=_runtime(model),
         network=model,
-        short_side=source.short_side,
+        short_side=short_side,
     )
 
 

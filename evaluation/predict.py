@@ -110,7 +110,7 @@ def _claim(folder: Path, source: ModelSource, dataset: Dataset, arguments: argpa
         "resolution": dataset.resolution,
         "memory": model.memory_policy,
         "runtime": model.runtime,
-        "short_side": source.short_side,
+        "short_side": model.short_side,
         "dtype": model.dtype,
         "all_frames": arguments.all_frames,
     }

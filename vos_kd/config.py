@@ -120,9 +120,13 @@ class ModelConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """Ignored by `stcn`, whose shapes are fixed."""
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    short_side: int = 480
+    """Frames whose shorter side is larger are segmented at this size, unless another is asked for."""
     description: str = ""
 
     def __post_init__(self) -> None:
+        if type(self.short_side) is not int or self.short_side < 16:
+            raise InputError(f"ModelConfig.short_side is {self.short_side!r}; expected a whole number from 16 on.")
         if self.architecture not in ("stm", "stcn"):
             raise InputError(f"architecture is {self.architecture!r}; expected 'stm' or 'stcn'.")
 
@@ -172,6 +176,8 @@ STUDENT = ModelConfig(
     # Chosen on real clips, see vos_kd/weights/README.md: reading 20 positions was 2 points of J above reading all; the
     # frame before, which STFF has anyway, and a second recent frame gave nothing; each costs a third of the read.
     memory=MemoryConfig(max_recent=1, top_k=20),
+    # As accurate on whole held-out videos as 480, in two thirds of the time.
+    short_side=384,
     description="Light student: EfficientNet-Lite0 to stride 16 shared by query and memory, STFF, separable decoder.",
 )
 

@@ -30,7 +30,8 @@ class VideoSegmenter:
     Args:
         model: from `vos_kd.load_model`.
         memory: what to remember; the model's own setting by default.
-        short_side: frames whose shorter side is above it are segmented at that size; masks come back at the frame's.
+        short_side: frames whose shorter side is above it are segmented at that size; masks come back at the frame's. By
+            default the model's own size; 0: frames stay as they are.
         max_side: likewise for the longer side; the smaller result of both counts.
     """
 
@@ -43,11 +44,11 @@ class VideoSegmenter:
         max_side: int | None = None,
     ) -> None:
         for name, value in (("short_side", short_side), ("max_side", max_side)):
-            if value is not None and value < 16:
+            if value and value < 16:
                 raise InputError(f"{name} is {value}; the network needs 16 pixels or more.")
         self.model = model
         self.memory = MemoryBank(memory or model.config.memory)
-        self.short_side = short_side
+        self.short_side = model.config.short_side if short_side is None else short_side
         self.max_side = max_side
         self.object_ids: list[int] = []
         """Objects followed, in the order they joined; their position is the object index of every tensor here."""

@@ -142,9 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--short-side",
         type=_side,
-        default=480,
         metavar="PIXELS",
-        help="larger frames are segmented at this size; masks keep the clip's; default %(default)s, 0 for no limit",
+        help="larger frames are segmented at this size; masks keep the clip's; default the model's own, 0 for no limit",
     )
     how.add_argument("--max-side", type=_side, metavar="PIXELS", help="likewise for the longer side; default no limit")
     how.add_argument("--device", help="cpu, cuda, mps; default the best there is")
@@ -184,7 +183,7 @@ def _request(args: argparse.Namespace, masks: Mapping[int, Path]) -> Request:
         start=args.start,
         end=args.end,
         every=args.every,
-        short_side=args.short_side or None,
+        short_side=args.short_side,
         max_side=args.max_side or None,
         fps=args.fps,
         device=args.device,

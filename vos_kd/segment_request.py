@@ -31,6 +31,7 @@ class Request:
     """The frame to stop before."""
     every: int = 1
     short_side: int | None = None
+    """None: each model's own; 0: no limit."""
     max_side: int | None = None
     fps: float | None = None
     device: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -224,6 +226,16 @@ def test_any_size_works_and_comes_back(size: tuple[int, int]) -> None:
     got = segmenter.step(image)
     assert got.shape == size
     assert got.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("asked", "height"), [(None, 48), (32, 32), (0, 64), (100, 64)])
+def test_larger_frames_are_segmented_at_the_models_own_size(asked: int | None, height: int) -> None:
+    own = replace(model(), config=replace(model().config, short_side=48))
+    segmenter = VideoSegmenter(own, short_side=asked)
+    segmenter.step(*frame({1: 0}))
+    assert segmenter._geometry is not None
+    assert segmenter._geometry.working_height == height
+    assert segmenter.step(frame({1: 0})[0]).shape == (64, 128)
 
 
 def test_bad_input_is_named() -> None:

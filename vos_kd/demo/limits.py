@@ -23,7 +23,7 @@ class Limits:
     """That are segmented at once; of a longer clip, a part is chosen."""
     max_side: int = 4096
     short_side: int = 480
-    """Larger frames are segmented at this size; masks keep the clip's."""
+    """Larger frames are segmented at this size, or at a model's own where that is smaller; masks keep the clip's."""
     view_short_side: int = 720
     """Of the videos that are made to be looked at."""
     max_waiting: int = 30

@@ -62,5 +62,6 @@ class Shelf:
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "threads": torch.get_num_threads(),
                 "weights_sha256": model.weights_sha256,
+                "short_side": min(short_side, model.config.short_side),
             }
-        return VideoSegmenter(self._models[name], short_side=short_side)
+        return VideoSegmenter(self._models[name], short_side=self.facts[name]["short_side"])

@@ -45,7 +45,9 @@ def result_view(plan: Plan, progress: Progress, is_stopped: bool, facts: dict[st
 
     done = [model for model in progress.models if model.done]
     info = plan.clip.info
-    size = FrameGeometry.fit(info.height, info.width, plan.short_side)
+    sides = {facts.get(model.label, {}).get("short_side", plan.short_side) for model in done}
+    fits = [FrameGeometry.fit(info.height, info.width, side) for side in sorted(sides)]
+    sizes = dict.fromkeys((fit.working_width, fit.working_height) for fit in fits)  # of a small frame there is one
     return {
         "phase": "done",
         "is_stopped": is_stopped,
@@ -56,7 +58,7 @@ def result_view(plan: Plan, progress: Progress, is_stopped: bool, facts: dict[st
         "fps": info.fps,
         "width": info.width,
         "height": info.height,
-        "segmented": [size.working_width, size.working_height],
+        "segmented": [[*size] for size in sizes],
         "objects": len(plan.object_ids),
         "given": sorted(plan.masks),
         "models": [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vos_kd.config import PRESETS
 from vos_kd.data.masks import read_mask
 from vos_kd.demo.pictures import shrink
 from vos_kd.demo.running import Plan
@@ -98,6 +99,11 @@ def make(plan: Plan, what: object, model: object, history: PromptHistory, facts:
     return folder / name
 
 
+def _at_own_sizes(plan: Plan) -> bool:
+    """Whether every model ran at the size that the command gives it, too."""
+    return all(name in PRESETS and PRESETS[name].short_side <= plan.short_side for name in plan.models)
+
+
 def _request(plan: Plan, facts: Facts) -> Request:
     """The run as the command line has it, with paths that mean something to the visitor."""
     facts_of_first = facts[plan.models[0]]
@@ -108,7 +114,7 @@ def _request(plan: Plan, facts: Facts) -> Request:
         out=Path("outputs") / plan.clip.stem,
         start=plan.start,
         end=plan.end if plan.end < plan.clip.frame_count else None,
-        short_side=plan.short_side,
+        short_side=None if _at_own_sizes(plan) else plan.short_side,
         dtype=facts_of_first.get("dtype"),
         threads=facts_of_first.get("threads"),
     )

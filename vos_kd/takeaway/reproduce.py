@@ -13,7 +13,6 @@ from vos_kd.segment_request import Request
 PROGRAM = "python -m vos_kd.segment"
 
 _DEFAULT = {field.name: field.default for field in fields(Request)}
-_DEFAULT["short_side"] = 480  # the command's, not the request's
 
 
 def command_line(request: Request) -> str:

@@ -67,7 +67,7 @@ def video_jaccard(
                 f"{masks} has masks of {truth.names[0]} and {len(truth.names) - 1} more; expected one of "
                 f"the first frame, {names[0]}, and of at least one more."
             )
-        segmenter = VideoSegmenter(model, memory=memory)
+        segmenter = VideoSegmenter(model, memory=memory, short_side=0 if short_side else None)
         scored = set(truth.names[1:])
         seen = frames_between([index for index, name in enumerate(names) if name in truth.names], every)
         size = (clip.info.width, clip.info.height)

@@ -26,7 +26,7 @@ function makeChoose({ onFile, onExample }) {
 
   function fill({ limits: told, examples }) {
     accepted.textContent = `mp4, mov, webm, mkv, avi, gif or a zip of images, up to ${told.upload_mib} MB and ${duration(told.seconds)}`;
-    limits.textContent = `At most ${told.run_frames} frames are run at once, at ${told.short_side}p. `
+    limits.textContent = `At most ${told.run_frames} frames are run at once, at up to ${told.short_side}p. `
       + `Your clip stays on this server and is deleted within ${duration(60 * told.idle_minutes)}.`;
     cards.replaceChildren(...examples.map((one) => {
       const picture = h("img", { alt: one.alt, hidden: true });

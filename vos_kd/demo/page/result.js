@@ -84,7 +84,7 @@ function makeResult({ player, onCorrect, onAgain }) {
     speed.replaceChildren(
       h("table", h("thead", h("tr", h("th", { scope: "col" }, ""), result.models.map((one, place) => h("th", { scope: "col" }, h("span.key", { style: `--c:var(${colour(place)})` }, one.label))))),
         h("tbody", rows.map(([name, tell]) => h("tr", h("th", { scope: "row" }, name), result.models.map((one) => h("td", tell(one))))))),
-      h("p.fine", `${facts.device ?? ""}, ${count(facts.threads ?? 1, "thread")}, ${facts.dtype ?? ""}; segmented at ${result.segmented.join("×")}, ${count(result.objects, "object")}. Times are medians (p95) without the first frame. Models ran one after the other.`));
+      h("p.fine", `${facts.device ?? ""}, ${count(facts.threads ?? 1, "thread")}, ${facts.dtype ?? ""}; segmented at ${result.segmented.map((size) => size.join("×")).join(" and ")}, ${count(result.objects, "object")}. Times are medians (p95) without the first frame. Models ran one after the other.`));
   }
 
   function showDownloads(result, isExample) {
