@@ -54,7 +54,7 @@ def rate_at(step: int, config: OptimConfig, time_share: float = 0.0) -> float:
     Args:
         step: 0-based.
         config: lr, warm-up and the steps at which the cosine ends.
-        time_share: of the time there is, 0-1, that is over; the cosine is at least so far, and the warm-up not above it.
+        time_share: of the time there is, 0-1, that is over; the cosine is at least so far, and above it is no warm-up.
     """
     over = max((step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1), time_share)
     low = config.final_lr_share
