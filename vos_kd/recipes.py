@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,8 +19,8 @@ Config = typing.TypeVar("Config")
 
 def _require_at_least(config: object, least: int, *names: str) -> None:
     for name in names:
-        if not getattr(config, name) >= least:  # nan is not, either
-            raise InputError(f"{name} is {getattr(config, name)}; expected {least} or more.")
+        if not least <= getattr(config, name) < math.inf:  # nan is not, either
+            raise InputError(f"{name} is {getattr(config, name)}; expected {least} or more, but finite.")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class OptimConfig:
         _require_at_least(self, 1, "steps", "max_bad_steps")
         _require_at_least(self, 0, "warmup_steps", "lr", "weight_decay", "encoder_lr_scale", "teacher_lr_scale")
         _require_at_least(self, 0, "teacher_encoder_lr_scale", "final_lr_share")
+        if not self.clip_norm > 0:
+            raise InputError(f"optim.clip_norm is {self.clip_norm}; expected more than 0, or inf to clip nothing.")
         if not 0 <= self.ema < 1:
             raise InputError(f"optim.ema is {self.ema}; expected 0 or more and below 1.")
 

@@ -99,8 +99,8 @@ def _train(recipe: Recipe, out: Path, stop: Stop, anneal: bool) -> bool:
         for network in filter(None, (task.student, task.teacher)):
             network.backbone.compile()  # the only part whose shapes stay: the number of objects changes by batch
     model, optimizer = accelerator.prepare(task, optimizer)
+    held_out = validation_batches(recipe)  # first: data too little to hold any out shows before all of it is loaded
     feed = build_feed(recipe, accelerator, start=step)
-    held_out = validation_batches(recipe)
     writer = None
     if accelerator.is_main_process:  # not before: a recipe whose data cannot be used leaves nothing behind
         atomic_write(out / "recipe.json", recipe.to_json())

@@ -20,6 +20,7 @@ from vos_kd import held_out
 from vos_kd import train as train_module
 from vos_kd.checkpoint import find_weights, load_model, read_weights
 from vos_kd.data.clips import ClipBatch
+from vos_kd.data.device_photos import DevicePhotos
 from vos_kd.distill.ema import Ema
 from vos_kd.distill.task import OnlineDistillation
 from vos_kd.errors import InputError
@@ -339,6 +340,20 @@ def test_a_recipe_without_data_says_what_to_give(tmp_path: Path, caplog: pytest.
         == 2
     )
     assert "give --set data.photos=" in caplog.text
+
+
+def test_too_few_photos_are_told_before_all_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(DevicePhotos, "load", None)
+    for folder in ("images", "masks"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        (tmp_path / "photos" / folder / "photo_1.png").touch()
+    settings = [*SMALL, "data.feed=device", f"data.photos={tmp_path / 'photos'}"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert main(["--recipe", "smoke", *words, "--out", str(tmp_path / "run")]) == 2
+    assert "one name in 20 is held out" in caplog.text
+    assert not (tmp_path / "run").exists()
 
 
 def load_checkpoint_state(run: Path) -> dict[str, torch.Tensor]:

@@ -121,6 +121,16 @@ def test_broken_trees_are_refused_with_the_place(tree: Path, tmp_path: Path) -> 
         davis_sequences(tmp_path, None, None)
 
 
+def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    write_video(tmp_path / "JPEGImages", tmp_path / "Annotations", "cat", 12)
+    for file in sorted(tmp_path.rglob("*.*g")):
+        file.rename(file.with_stem(str(int(file.stem))))
+    (tmp_path / "Annotations" / "cat" / "._3.png").write_bytes(b"macOS")
+    [video] = davis_sequences(tmp_path, None, None)
+    assert [file.name for file in video.masks] == [f"{n}.png" for n in range(12)]
+    assert [file.name for file in video.images] == [f"{n}.jpg" for n in range(12)]
+
+
 def test_broken_frames_are_refused_with_the_place(tmp_path: Path) -> None:
     write_video(tmp_path / "JPEGImages", tmp_path / "Annotations", "cat", 2)
     clips = RealClips(davis_sequences(tmp_path, None, None), frames=2, size=(48, 64))

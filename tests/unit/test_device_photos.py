@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from vos_kd.data import device_photos as device_photos_module
 from vos_kd.data import device_rendering, warps
 from vos_kd.data.clips import PhotoClips, collate, keep_visible
 from vos_kd.data.device_photos import DeviceClips, DevicePhotos
@@ -113,8 +114,22 @@ def test_clips_without_a_visible_object_are_replaced(device_photos: DevicePhotos
     assert batch.object_valid.any(1).all()
     assert torch.equal(batch.masks[0], batch.masks[3])
     assert torch.equal(batch.images[2], batch.images[1])
-    with pytest.raises(InputError, match="none of 1 clips"):
-        clips.render([blank])
+
+
+def test_a_batch_without_a_visible_object_is_drawn_again(
+    device_photos: DevicePhotos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = scenes_of(device_photos, 2)
+    blanks = [Scene(SIZE, scene.layers[:1], scene.colours) for scene in good]
+    clips = DeviceClips(device_photos)
+    batch, again = clips.render(blanks), clips.render(blanks)
+    assert batch.images.shape == (2, 3, 3, *SIZE)
+    assert batch.object_valid.any(1).all()
+    assert torch.equal(batch.images, again.images)
+    assert not torch.equal(batch.images[0], batch.images[1])
+    monkeypatch.setattr(device_photos_module, "render_scenes", lambda *_: None)
+    with pytest.raises(InputError, match=r"20 batches of 2 synthetic clips .* no object of 60 pixels at 80x64"):
+        clips.render(blanks)
 
 
 def test_labels_are_renumbered_as_on_the_processor() -> None:

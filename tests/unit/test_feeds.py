@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from vos_kd.data.clips import ClipBatch, with_round_count
+from vos_kd.data.device_photos import DevicePhotos
 from vos_kd.data.masks import write_mask
 from vos_kd.data.photos import is_validation
 from vos_kd.errors import InputError
@@ -99,6 +100,24 @@ def test_the_device_feed_gives_a_round_number_of_objects(photos: Path) -> None:
     has_too_few_to_spare = [count - 12 < count % OBJECT_MULTIPLE for count in counts]
     assert [count % OBJECT_MULTIPLE == 0 for count in counts] == [not few for few in has_too_few_to_spare]
     assert not all(has_too_few_to_spare)
+
+
+def test_what_is_wrong_in_a_worker_is_told_in_its_one_line(photos: Path) -> None:
+    write_mask(photos / "masks" / "photo.png", np.zeros((96, 128), np.uint8))
+    feed = build_feed(recipe(photos=photos, workers=1), Accelerator(cpu=True), start=0)
+    with pytest.raises(InputError, match=r"^none of 50 photos drawn has an object of .*\.$"):
+        next(feed)
+
+
+def test_the_device_feed_is_of_real_clips_alone_where_that_is_asked_for(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_video(tmp_path / "videos", "trained")
+    asked = {"davis": tmp_path / "videos", "batch_size": 3, "workers": 0, "max_objects": 2}
+    monkeypatch.setattr(DevicePhotos, "load", None)
+    alone = next(build_feed(recipe(**asked, real_share=1), Accelerator(cpu=True), start=0))
+    batch = next(build_feed(recipe(**asked, real_share=1, photos=photos, feed="device"), Accelerator(cpu=True), 0))
+    assert torch.equal(batch.images, alone.images)
 
 
 def test_videos_alone_without_one_to_hold_out_are_told_so(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from vos_kd.data import photos as photos_module
+from vos_kd.data.masks import palette
 from vos_kd.data.photos import in_part, is_validation, open_photos
 from vos_kd.errors import InputError
 
@@ -83,6 +85,7 @@ def test_parts_are_disjoint_and_complete() -> None:
     assert 60 < len(validation) < 140
     # Pinned: another hash would move photos from training to validation between versions.
     assert [n for n in names[:60] if is_validation(n)] == PINNED
+    assert is_validation(os.fsdecode(b"caf\xe9")) in (True, False)  # no UTF-8
 
 
 def test_opening_a_part_lists_only_its_names(tmp_path: Path) -> None:
@@ -124,6 +127,61 @@ def test_an_entry_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monke
     monkeypatch.setattr(photos_module, "MAX_FILE_BYTES", 10)
     with pytest.raises(InputError, match="larger than"):
         open_photos([archive], part="all").read(0)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_zip_entry_that_cannot_be_unpacked_is_a_damaged_photo(tmp_path: Path, packing: int) -> None:
+    for n in range(120):
+        write_photo(tmp_path / "a", f"p{n:03}", ids_mask())
+    file = tmp_path / "a.zip"
+    with zipfile.ZipFile(file, "w", packing) as archive:
+        for path in sorted((tmp_path / "a").rglob("*.png")):
+            archive.write(path, path.relative_to(tmp_path / "a"))
+        entry = archive.getinfo("images/p005.png")
+    data = bytearray(file.read_bytes())
+    # Behind the entry's header and name, and the nine bytes in which LZMA is described.
+    begin = entry.header_offset + 30 + len(entry.filename) + 9 * (packing == zipfile.ZIP_LZMA)
+    data[begin : begin + 40] = b"\xff" * 40
+    file.write_bytes(data)
+    photos = open_photos([file], part="all")
+    assert photos.read(5).name == "p006"
+    assert list(photos.damaged) == [5]
+
+
+def save_mask(folder: Path, picture: Image.Image) -> None:
+    write_photo(folder, "one", ids_mask())
+    picture.save(folder / "masks" / "one.png")
+
+
+def test_masks_of_other_kinds_are_read_as_what_they_are(tmp_path: Path) -> None:
+    def read(picture: Image.Image) -> np.ndarray:
+        save_mask(tmp_path, picture)
+        return open_photos([tmp_path], part="all").read(0).mask
+
+    ids = np.where(ids_mask() == 255, 0, ids_mask()).astype(np.uint8)
+    one = ids == 2
+    ramp = Image.fromarray(np.where(one, np.uint8(255), np.uint8(0)))
+    ramp.putpalette([i for i in range(256) for _ in range(3)])
+    np.testing.assert_array_equal(read(ramp), one)
+    np.testing.assert_array_equal(read(Image.fromarray(palette()[ids])), ids)
+    np.testing.assert_array_equal(read(Image.fromarray(palette()[ids]).convert("RGBA")), ids)
+    np.testing.assert_array_equal(read(Image.fromarray(ids.astype(np.uint16))), ids)
+    soft = np.where(one, np.uint8(200), np.uint8(40))
+    np.testing.assert_array_equal(read(Image.fromarray(np.dstack([soft] * 3))), one)  # grey, stored as colours
+
+
+def test_a_mask_whose_colours_name_no_object_is_damaged(tmp_path: Path) -> None:
+    colours = np.zeros((20, 30, 3), np.uint8)
+    colours[2:8, 3:9] = (200, 30, 7)
+    save_mask(tmp_path, Image.fromarray(colours))
+    with pytest.raises(InputError, match=r"1 of 1 photos are damaged.*colour \(200, 30, 7\)"):
+        open_photos([tmp_path], part="all").read(0)
+
+
+def test_a_part_without_photos_says_how_parts_are_made(tmp_path: Path) -> None:
+    write_photo(tmp_path, "photo_1", ids_mask())
+    with pytest.raises(InputError, match=r"one name in 20 is held out.* Give more photos, or rename some"):
+        open_photos([tmp_path], part="validation")
 
 
 def test_a_zip_can_be_sent_to_a_worker(tmp_path: Path) -> None:

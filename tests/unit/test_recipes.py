@@ -86,6 +86,11 @@ def test_every_recipe_has_the_same_keys_and_builds() -> None:
         ("seed=-1", "seed is -1; expected 0 or more"),
         ("distill.temperature=0", "temperature is 0.0; expected more than 0"),
         ("distill.temperature=nan", "temperature is nan"),
+        ("optim.lr=inf", "lr is inf; expected 0 or more, but finite"),
+        ("optim.clip_norm=-3", r"clip_norm is -3.0; expected more than 0"),
+        ("optim.clip_norm=nan", "clip_norm is nan"),
+        ("distill.common_width=0", "common_width is 0; expected 1 or more"),
+        ("distill.logit_weight=nan", "logit_weight is nan; expected 0 or more"),
     ],
 )
 def test_numbers_that_cannot_train_are_refused(setting: str, message: str) -> None:
@@ -104,7 +109,9 @@ def test_the_learning_rate_warms_up_and_decays() -> None:
 
 def test_the_learning_rate_comes_down_by_the_clock_where_that_is_sooner() -> None:
     config = OptimConfig(steps=100, warmup_steps=10, lr=1.0, final_lr_share=0.1)
-    assert rate_at(9, config, time_share=0.5) == pytest.approx(1.0)  # the warm-up stays
+    assert rate_at(3, config, time_share=0.5) == pytest.approx(0.4)  # the warm-up stays
+    assert rate_at(9, config, time_share=0.5) == pytest.approx(0.55)  # where it is not above what the time leaves
+    assert rate_at(9, config, time_share=1.0) == pytest.approx(0.1)
     assert rate_at(19, config, time_share=0.5) == pytest.approx(0.55)
     assert rate_at(55, config, time_share=0.1) == pytest.approx(0.55)
     assert rate_at(20, config, time_share=1.2) == pytest.approx(0.1)

@@ -18,7 +18,8 @@ from vos_kd.data.scenes import MIN_OBJECT_PIXELS, PhotoSource, sample_scene
 from vos_kd.data.warps import Size
 from vos_kd.errors import InputError
 
-_ATTEMPTS = 20
+ATTEMPTS = 20
+"""Synthetic clips to draw before giving up on finding one that shows an object."""
 
 
 class ClipSample(NamedTuple):
@@ -145,7 +146,7 @@ class PhotoClips:
         Raises:
             InputError: the photos are damaged or have no objects.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             read = _remembering(self.photos.read)
             source = PhotoSource(self.photos.draw, lambda index, read=read: photo_geometry(read(index).mask))  # type: ignore[misc]
             scene = sample_scene(rng, source, self.frames, self.size, self.max_objects)
@@ -153,7 +154,7 @@ class PhotoClips:
             if sample is not None:
                 return sample
         raise InputError(
-            f"{_ATTEMPTS} synthetic clips in a row showed no object of {MIN_OBJECT_PIXELS} pixels at "
+            f"{ATTEMPTS} synthetic clips in a row showed no object of {MIN_OBJECT_PIXELS} pixels at "
             f"{self.size[1]}x{self.size[0]}. Use larger clips or photos with larger objects."
         )
 

@@ -6,6 +6,7 @@ side of 256 take 4.2 GB. `device_rendering` gathers from them what a batch of sc
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vos_kd.data.clips import ClipBatch, check_clip_shape
+from vos_kd.data.clips import ATTEMPTS, ClipBatch, check_clip_shape
 from vos_kd.data.device_rendering import Canvases, render_scenes
 from vos_kd.data.geometry import PhotoGeometry, photo_geometry
 from vos_kd.data.photos import PhotoSet
-from vos_kd.data.scenes import PhotoSource, Scene, sample_scene
+from vos_kd.data.scenes import MIN_OBJECT_PIXELS, PhotoSource, Scene, sample_scene
 from vos_kd.data.warps import Size
 from vos_kd.errors import InputError
 
@@ -114,9 +115,23 @@ class DeviceClips:
     def render(self, scenes: Sequence[Scene]) -> ClipBatch:
         """Make the batch of some scenes of one size.
 
-        A clip that shows no object in its first or last frame is replaced by another of the batch.
+        A clip that shows no object in its first or last frame is replaced by another of the batch; where none shows
+        one, all scenes are drawn again. Equal scenes give equal batches.
 
         Raises:
-            InputError: no clip of the batch shows an object.
+            InputError: no clip shows an object, however often they are drawn.
         """
-        return render_scenes(scenes, self.photos.gather, self.max_objects)
+        for _ in range(ATTEMPTS):
+            batch = render_scenes(scenes, self.photos.gather, self.max_objects)
+            if batch is not None:
+                return batch
+            scenes = [self._another(scene) for scene in scenes]
+        raise InputError(
+            f"{ATTEMPTS} batches of {len(scenes)} synthetic clips in a row showed no object of {MIN_OBJECT_PIXELS} "
+            f"pixels at {scenes[0].size[1]}x{scenes[0].size[0]}. Use larger clips or photos with larger objects."
+        )
+
+    def _another(self, scene: Scene) -> Scene:
+        """A scene in place of one, which alone says what is drawn: a run that is resumed gets it again."""
+        maps = scene.layers[0].maps
+        return self.scenes(len(maps), scene.size).sample(np.random.default_rng(zlib.crc32(maps.tobytes())))

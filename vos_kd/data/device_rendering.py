@@ -19,7 +19,6 @@ from vos_kd.data.clips import ClipBatch, one_hot
 from vos_kd.data.masks import VOID_ID
 from vos_kd.data.rendering import FILL_STRIDE, GRAIN, HOLE_MARGIN
 from vos_kd.data.scenes import MIN_OBJECT_PIXELS, Layer, Scene
-from vos_kd.errors import InputError
 
 
 class Canvases(NamedTuple):
@@ -43,7 +42,7 @@ Gather = Callable[[Sequence[int]], Canvases]
 
 
 @torch.no_grad()
-def render_scenes(scenes: Sequence[Scene], gather: Gather, max_objects: int = 3) -> ClipBatch:
+def render_scenes(scenes: Sequence[Scene], gather: Gather, max_objects: int = 3) -> ClipBatch | None:
     """Make a batch of scenes of one size and length.
 
     Args:
@@ -51,15 +50,15 @@ def render_scenes(scenes: Sequence[Scene], gather: Gather, max_objects: int = 3)
         gather: gives the photos.
         max_objects: O of the batch.
 
-    Raises:
-        InputError: no clip of the batch shows an object.
+    Returns:
+        The batch, clips that show no object replaced by others of it; None if none shows one.
     """
     images, labels = _compose(scenes, gather)
     images = _recolour(images, scenes)
     images, labels, object_valid = _keep_visible(images, labels, max_objects)
     has_object = object_valid.any(dim=1)
     if not bool(has_object.any()):
-        raise InputError(f"none of {len(scenes)} clips shows an object. Use larger clips, batches or objects.")
+        return None
     # Rows without an object are replaced by the sound ones, in turn.
     sound = torch.nonzero(has_object)[:, 0]
     rows = torch.where(

@@ -1,7 +1,8 @@
 """Photos with object masks: folders and zips of them, read one at a time, as the material of synthetic clips.
 
-A store holds `images/NAME.EXT` and `masks/NAME.png`. Palette masks hold object ids (0 background, 255 void); grey and
-1-bit masks hold one object, where they are at least half white. Nothing is unpacked to disk.
+A store holds `images/NAME.EXT` and `masks/NAME.png`. Grey masks of at most 8 bits hold one object, where they are at
+least half white; all others hold object ids (0 background, 255 void), as `masks.decode_mask` reads them. Nothing is
+unpacked to disk.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -20,6 +24,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from vos_kd.data.masks import check_header, decode_mask
 from vos_kd.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -32,6 +37,9 @@ VALIDATION_SHARE = 20
 MAX_DAMAGED_SHARE = 0.01
 # No honest training photo is larger; a bomb that says so in its directory is not unpacked.
 MAX_FILE_BYTES = 64 * 2**20
+# zipfile: RuntimeError for encrypted entries, NotImplementedError for unknown compression; what packs an entry has
+# errors of its own.
+_UNREADABLE = (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class Photo(NamedTuple):
@@ -50,7 +58,8 @@ class DamagedPhotoError(Exception):
 
 def is_validation(name: str) -> bool:
     """Whether a photo or clip is held out, by its name alone: stable however the data is packed or listed."""
-    return int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16) % VALIDATION_SHARE == 0
+    data = name.encode(errors="surrogateescape")  # files may be named in any bytes
+    return int(hashlib.sha1(data, usedforsecurity=False).hexdigest(), 16) % VALIDATION_SHARE == 0
 
 
 def in_part(name: str, part: Part) -> bool:
@@ -145,8 +154,7 @@ class PhotoStore:
             if archive.getinfo(entry).file_size > MAX_FILE_BYTES:
                 raise DamagedPhotoError(f"{where} is larger than {MAX_FILE_BYTES >> 20} MiB unpacked")
             return archive.read(entry)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-            # zipfile: RuntimeError for encrypted entries, NotImplementedError for unknown compression.
+        except _UNREADABLE as error:
             raise DamagedPhotoError(f"{where} cannot be read: {error}") from error
 
     def _archive(self) -> zipfile.ZipFile:
@@ -177,8 +185,10 @@ class PhotoSet:
     def __post_init__(self) -> None:
         self._ends = np.cumsum([len(store) for store in self.stores])
         if not len(self._ends) or not self._ends[-1]:
+            told = ", ".join(str(store.path) for store in self.stores) or "no stores"
             raise InputError(
-                f"no photos in {', '.join(str(s.path) for s in self.stores) or 'no stores'} for this part."
+                f"no photo of {told} is in the part asked for: one name in {VALIDATION_SHARE} is held out for "
+                "validation, by its hash, and the others are trained on. Give more photos, or rename some."
             )
         weights = np.asarray(self.weights if self.weights is not None else [len(s) for s in self.stores], float)
         if len(weights) != len(self.stores) or (weights < 0).any():
@@ -275,9 +285,12 @@ def _decode_image(data: bytes, where: str) -> np.ndarray:
 
 def _decode_photo_mask(data: bytes, where: str) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.mode == "P":
-                return np.array(picture)
-            return np.array(picture.convert("L")) // 128
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        check_header(data, where)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            if picture.mode in ("1", "L", "RGB"):
+                pixels = np.array(picture.convert("RGB"))
+                if (pixels == pixels[..., :1]).all():  # grey, whatever it is stored as
+                    return pixels[..., 0] // 128
+        return decode_mask(data, where)
+    except (OSError, ValueError, SyntaxError, zlib.error, struct.error, Image.DecompressionBombError) as error:
         raise DamagedPhotoError(f"{where} cannot be decoded as a mask: {error}") from error

@@ -21,6 +21,7 @@ from vos_kd.data.rendering import recolour
 from vos_kd.data.scenes import MIN_OBJECT_PIXELS, sample_share
 from vos_kd.data.warps import Size
 from vos_kd.errors import InputError
+from vos_kd.video_io.archive import natural_key
 
 _ATTEMPTS = 50
 _LARGEST_SCALE = 2.0
@@ -55,7 +56,8 @@ def list_sequence(images: Path, masks: Path, name: str, ids: tuple[int, ...] | N
         raise InputError(
             f"{name!r} in {images.parent} is no plain video name; expected a folder's name without slashes."
         )
-    mask_files = tuple(sorted((masks / name).glob("*.png")))
+    # As clips list their frames: 2 comes before 10, and what is hidden (macOS leaves ._2.png) is no frame.
+    mask_files = tuple(sorted((masks / name).glob("[!.]*.png"), key=lambda file: natural_key(file.name)))
     if not mask_files:
         raise InputError(f"video {name!r} has no masks; expected {masks / name}/NUMBER.png.")
     image_files = tuple(images / name / f"{file.stem}.jpg" for file in mask_files)

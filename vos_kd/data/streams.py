@@ -47,6 +47,9 @@ class BatchStream(IterableDataset[Any]):
 
     Give it to `DataLoader(stream, batch_size=None, num_workers=N)`: workers take turns, and the loader hands their
     batches out in order. In distributed training, process `rank` of `ranks` sees every `ranks`-th batch.
+
+    An `InputError` is raised as it is without workers; a worker hands it over in place of a batch and ends, because a
+    loader would make its line a traceback.
     """
 
     def __init__(
@@ -83,5 +86,11 @@ class BatchStream(IterableDataset[Any]):
         worker = get_worker_info()
         step = self.start + (worker.id if worker else 0)
         while True:
-            yield self.batch(step * self.ranks + self.rank)
+            try:
+                yield self.batch(step * self.ranks + self.rank)
+            except InputError as error:
+                if worker is None:
+                    raise
+                yield error
+                return
             step += worker.num_workers if worker else 1

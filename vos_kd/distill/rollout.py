@@ -49,7 +49,9 @@ def rollout(
     features = [_frame(everything, batch, t) for t in range(frames)]
     owner = object_valid.nonzero()[:, 0]  # [M]
 
-    masks = F.avg_pool2d(first_masks, network.mask_stride)  # [B, O, H/s, W/s]
+    # Given masks, too, are set against each other: `VideoSegmenter.memorize` does so with all that it remembers.
+    shares = F.avg_pool2d(first_masks, network.mask_stride)
+    masks = torch.softmax(soft_aggregate(shares), dim=1)[:, 1:] * object_valid[..., None, None]  # [B, O, H/s, W/s]
     values: list[Tensor] = []
     keys: list[MemoryKeys] = []
     logits, similarities, fused = [], [], []

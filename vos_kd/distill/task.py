@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -58,8 +59,10 @@ class DistillConfig:
         if self.teacher_mode not in ("none", "frozen", "joint"):
             raise InputError(f"teacher_mode is {self.teacher_mode!r}; expected 'none', 'frozen' or 'joint'.")
         for name in ("logit_weight", "affinity_weight", "feature_weight", "adversarial_weight", "contrastive_weight"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+            if not 0 <= getattr(self, name) < math.inf:  # nan is not, either
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more, but finite.")
+        if self.common_width < 1:
+            raise InputError(f"common_width is {self.common_width}; expected 1 or more channels.")
         if not self.temperature > 0:
             raise InputError(f"temperature is {self.temperature}; expected more than 0.")
         if not 0 < self.hard_share <= 1:

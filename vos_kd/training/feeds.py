@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,18 +39,18 @@ def build_feed(recipe: Recipe, accelerator: Accelerator, start: int) -> Iterator
     if data.feed != "device":
         mixed = load(build_source(data, "train"), partial(collate, max_objects=data.max_objects), data.batch_size)
         return (batch.to(accelerator.device) for batch in mixed)
-    # Workers draw what happens in a clip; the device warps the photos for it. Real clips come ready and join there.
-    photos = _photos(data, "train")
-    clips = DeviceClips(DevicePhotos.load(photos, accelerator.device), data.max_objects)
     real = _real_clips(data, "train")
-    real_clips = min(round(data.batch_size * data.real_share), data.batch_size - 1) if real is not None else 0
-    scenes = load(clips.scenes(data.frames, (data.height, data.width)), list, data.batch_size - real_clips)
-    batches = (clips.render(batch) for batch in scenes)
-    if real is not None and real_clips:
-        recorded = load(real, partial(collate, max_objects=data.max_objects), real_clips)
-        joined = zip(batches, recorded, strict=True)
-        batches = (concatenate([a, b.to(accelerator.device)]) for a, b in joined)
-    return (with_round_count(batch, OBJECT_MULTIPLE) for batch in batches)
+    real_count = round(data.batch_size * data.real_share) if real is not None else 0
+    parts: list[Iterator[ClipBatch]] = []
+    if real_count < data.batch_size:
+        # Workers draw what happens in a clip; the device warps the photos for it. Real clips come ready and join there.
+        clips = DeviceClips(DevicePhotos.load(_photos(data, "train"), accelerator.device), data.max_objects)
+        scenes = load(clips.scenes(data.frames, (data.height, data.width)), list, data.batch_size - real_count)
+        parts.append(clips.render(batch) for batch in scenes)
+    if real is not None and real_count:
+        recorded = load(real, partial(collate, max_objects=data.max_objects), real_count)
+        parts.append(batch.to(accelerator.device) for batch in recorded)
+    return (with_round_count(concatenate(batches), OBJECT_MULTIPLE) for batches in zip(*parts, strict=True))
 
 
 def validation_batches(recipe: Recipe, frames: int = VALIDATION_FRAMES) -> list[ClipBatch]:
@@ -133,4 +133,12 @@ def _load(
     loader: DataLoader[Any] = DataLoader(
         stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
     )
-    return iter(loader)
+    return _sound(loader)
+
+
+def _sound(batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches as they come; what a worker hands over in place of one is raised here, as its one line."""
+    for batch in batches:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch

@@ -54,13 +54,14 @@ def rate_at(step: int, config: OptimConfig, time_share: float = 0.0) -> float:
     Args:
         step: 0-based.
         config: lr, warm-up and the steps at which the cosine ends.
-        time_share: of the time there is, 0-1, that is over; the cosine is at least so far after the warm-up.
+        time_share: of the time there is, 0-1, that is over; the cosine is at least so far, and above it is no warm-up.
     """
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
     over = max((step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1), time_share)
     low = config.final_lr_share
-    return config.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(over, 1.0))))
+    cosine = config.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(over, 1.0))))
+    if step < config.warmup_steps:
+        return min(config.lr * (step + 1) / config.warmup_steps, cosine)
+    return cosine
 
 
 def set_rates(optimizer: Any, lr: float, rates: Rates) -> None:
