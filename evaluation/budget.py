@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     del models
     rates = measure_rates(dtype)
     work = {part: works_of(call) for part, call in _calls(config, arguments.size).items()}
-    timed = measure(sources, config.name, arguments.size, arguments.frames)
+    timed = measure(sources, config, arguments.size, arguments.frames)
     height, width = arguments.size
     sys.stdout.write(
         f"{width}x{height}, one object, {threads} threads, {str(dtype).removeprefix('torch.')}: "
@@ -123,7 +123,9 @@ def measure_rates(dtype: torch.dtype) -> Rates:
     return Rates(2 * side**3 / product, 2 * 4 * count / copy)
 
 
-def measure(sources: list[ModelSource], plain: str, size: tuple[int, int], frames: int) -> dict[str, dict[str, float]]:
+def measure(
+    sources: list[ModelSource], plain: vos_kd.ModelConfig, size: tuple[int, int], frames: int
+) -> dict[str, dict[str, float]]:
     """Median ms of each part, and of the whole frame as `whole`, by model; those of the plain network as `plain`."""
     columns = {"plain": (sources[0], plain), **{source.label: (source, None) for source in sources}}
     found: dict[str, list[dict[str, float]]] = {name: [] for name in columns}
@@ -214,7 +216,7 @@ def _prepare(is_plain: bool) -> None:
 
 
 def _next_frames(
-    source: ModelSource, as_plain: str | None, size: tuple[int, int], frames: int
+    source: ModelSource, as_plain: vos_kd.ModelConfig | None, size: tuple[int, int], frames: int
 ) -> list[dict[str, float]]:
     """ms of each part of the next frames of an endless clip."""
     clip = _clip(source, as_plain, size)
@@ -222,14 +224,15 @@ def _next_frames(
 
 
 @functools.cache
-def _clip(source: ModelSource, as_plain: str | None, size: tuple[int, int]) -> Iterator[dict[str, float]]:
+def _clip(
+    source: ModelSource, as_plain: vos_kd.ModelConfig | None, size: tuple[int, int]
+) -> Iterator[dict[str, float]]:
     if as_plain is None:
         model = open_model(source).network
         assert model is not None
     else:
         torch.set_num_threads(source.threads or torch.get_num_threads())
-        config = vos_kd.read_config(as_plain)
-        model = vos_kd.Model(config, vos_kd.build_model(config), torch.device("cpu"), torch.float32, 0, None)
+        model = vos_kd.Model(as_plain, vos_kd.build_model(as_plain), torch.device("cpu"), torch.float32, 0, None)
     return _follow(model, size)
 
 

@@ -6,6 +6,7 @@ Formats: the hub's modelcard specification, and huggingface.co/docs/hub/eval-res
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     records = [results.load(path) for path in arguments.record]
     _check(records, arguments.record)
-    index = {"model-index": model_index(records)}
-    files: dict[Path, object] = {arguments.output / "model-index.yaml": index}
+    index = model_index(records)
+    files: dict[Path, object] = {arguments.output / "model-index.yaml": {"model-index": index}}
     for record in records:
         path = arguments.output / ".eval_results" / f"{record.protocol.dataset}.yaml"
         files[path] = eval_results(record, arguments.dataset_id, arguments.source)
@@ -119,18 +120,38 @@ def eval_results(record: Record, dataset_id: str | None = None, source: str | No
     return found
 
 
-def _with_index(card: Path, index: dict[str, Any]) -> str:
-    """The card's text with this `model-index` in its head; the rest stays as it is."""
+def _with_index(card: Path, index: list[dict[str, Any]]) -> str:
+    """The card's text with these results in its head; what else it says stays, other data sets' results too."""
     import yaml
-    from huggingface_hub import ModelCard
+    from huggingface_hub import ModelCard, metadata_load
 
     try:
-        found = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True)
-        head: dict[str, Any] = found.data.to_dict()  # type: ignore[no-untyped-call]
+        text = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).text
+        head: dict[str, Any] = metadata_load(card) or {}
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ProtocolError(f"{card} is no model card that can be read: {reason}. Expected Markdown.") from error
-    return f"---\n{yaml.safe_dump({**head, **index}, sort_keys=False, allow_unicode=True)}---\n{found.text}"
+    try:
+        head["model-index"] = _merged(head.get("model-index") or [], index)
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ProtocolError(
+            f"the model-index of {card} is not as the hub wants it ({error!r}); expected name and results, each with "
+            "task, dataset and metrics. Mend it or take it out."
+        ) from error
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n{text}"
+
+
+def _merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`new`, with the results of `old` that are of other tasks, data sets or splits, or of other models."""
+    (mine,) = new
+    places = {_place(result) for result in mine["results"]}
+    kept = [one for entry in old if entry["name"] == mine["name"] for one in entry["results"]]
+    results = [*(one for one in kept if _place(one) not in places), *mine["results"]]
+    return [*(entry for entry in old if entry["name"] != mine["name"]), {**mine, "results": results}]
+
+
+def _place(result: dict[str, Any]) -> tuple[str, str, str | None]:
+    return result["task"]["type"], result["dataset"]["type"], result["dataset"].get("split")
 
 
 def _check(records: list[Record], paths: list[Path]) -> None:
@@ -140,6 +161,11 @@ def _check(records: list[Record], paths: list[Path]) -> None:
             raise ProtocolError(f"{path} leaves sequences of the split out: its means are not those of the benchmark.")
         if record.model != first:
             raise ProtocolError(f"{path} is of {record.model.name}, not of {first.name}: a card is of one model.")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,79}", record.protocol.dataset, re.ASCII):
+            raise ProtocolError(
+                f"the data set of {path} is {record.protocol.dataset!r:.60}; expected a name such as davis2016, for a "
+                "file is called after it. Score again under such a name."
+            )
     datasets = [record.protocol.dataset for record in records]
     if len(set(datasets)) < len(datasets):
         raise ProtocolError(f"several records are of one data set ({', '.join(datasets)}); give one for each.")

@@ -23,6 +23,11 @@ TOLERANCE = 1e-9
 """How far a stored mean may lie from the one computed from the values."""
 _AGAIN = "Write the record again with `python evaluation/run.py`."
 _MAX_DEPTH = 8
+MAX_SEQUENCES, MAX_OBJECTS = 5000, 20_000
+"""Of a record. YouTube-VOS 2019 train, the largest split of all, has 3471 and 6459."""
+_MAX_WHOLE = 2**53
+"""Up to here every whole number is a float as well."""
+_YEARS = range(2000, 2101)
 
 
 def parse(data: object, name: str) -> Record:
@@ -69,13 +74,13 @@ def _record(data: object) -> Record:
             drops_given_frame=_bool(protocol.get("drops_given_frame"), "protocol.drops_given_frame"),
         ),
         sequences=tuple(
-            _sequence(one, f"sequences[{n}]") for n, one in enumerate(_list(top.get("sequences"), "sequences"))
+            _sequence(one, f"sequences[{n}]") for n, one in enumerate(_sequence_list(top.get("sequences")))
         ),
         is_partial=_bool(top.get("is_partial"), "is_partial"),
         environment=_finite_mapping(top.get("environment"), "environment"),
         options=_finite_mapping(top.get("options"), "options"),
         command=_text(top.get("command"), "command"),
-        date=_date(top.get("date"), "date"),
+        date=parse_date(top.get("date"), "date"),
         commit=_optional(top.get("commit"), "commit", _text),
         speed=_optional(top.get("speed"), "speed", _finite_mapping),
         complexity=_optional(top.get("complexity"), "complexity", _finite_mapping),
@@ -87,6 +92,16 @@ def _record(data: object) -> Record:
         raise ProtocolError(f"no object of it has a scored frame, so there are no means. {_AGAIN}")
     keys = {"schema_version", "kind", *(one.name for one in fields(Record))}
     return _checked_means(record, top, "the file", keys)
+
+
+def _sequence_list(value: object) -> list[Any]:
+    """The list, if it is no larger than that of any data set: what reads it works on all of it at once."""
+    rows = _list(value, "sequences")
+    objects = sum(len(row["objects"]) for row in rows if isinstance(row, dict) and isinstance(row.get("objects"), list))
+    for count, most, what in ((len(rows), MAX_SEQUENCES, "sequences"), (objects, MAX_OBJECTS, "objects")):
+        if count > most:
+            raise ProtocolError(f"it has {count} {what}; expected at most {most}. Write a record for each data set.")
+    return rows
 
 
 def _sequence(data: object, where: str) -> SequenceResult:
@@ -146,7 +161,7 @@ def _checked_keys(row: Mapping[str, Any], where: str, kind: type) -> Any:
 
 def _check_keys(row: Mapping[str, Any], where: str, keys: set[str]) -> None:
     if wrong := sorted(keys ^ row.keys()):
-        raise ProtocolError(f"{where}: keys {', '.join(wrong)} are missing or not known. {_AGAIN}")
+        raise ProtocolError(f"{where}: keys {', '.join(map(_shown, wrong[:5]))} are missing or not known. {_AGAIN}")
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
@@ -162,22 +177,36 @@ def _list(value: object, where: str) -> list[Any]:
 
 
 def _finite_mapping(value: object, where: str) -> Mapping[str, Any]:
-    _check_finite(_mapping(value, where), where, 0)
+    check_plain(_mapping(value, where), where)
     return _mapping(value, where)
 
 
-def _check_finite(value: object, where: str, depth: int) -> None:
+def check_plain(value: object, where: str, depth: int = 0) -> None:
+    """Refuse what cannot be shown or computed with: no Unicode, NaN, numbers beyond floats, deep nesting.
+
+    Args:
+        value: from JSON.
+        where: it stands, for messages.
+        depth: of the value in what is checked.
+
+    Raises:
+        ProtocolError: says where.
+    """
     if depth > _MAX_DEPTH:
         raise ProtocolError(f"{where} is nested more than {_MAX_DEPTH} deep. {_AGAIN}")
     if isinstance(value, dict):
         for key, one in value.items():
-            _check_finite(one, f"{where}.{_text(key, where)}", depth + 1)
+            check_plain(one, f"{where}.{_text(key, where)}", depth + 1)
     elif isinstance(value, list | tuple):
         for n, one in enumerate(value):
-            _check_finite(one, f"{where}[{n}]", depth + 1)
+            check_plain(one, f"{where}[{n}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ProtocolError(f"{where} is {value}; a value that was not measured is null. {_AGAIN}")
-    elif not isinstance(value, str | int | float | None):
+    elif isinstance(value, int) and abs(value) > _MAX_WHOLE:
+        raise ProtocolError(f"{where} is {_shown(value)}; expected a number up to 2**53. {_AGAIN}")
+    elif isinstance(value, str):
+        _check_unicode(value, where)
+    elif not isinstance(value, int | float | None):
         raise ProtocolError(f"{where} is {_shown(value)}; expected what JSON can hold. {_AGAIN}")
 
 
@@ -192,9 +221,14 @@ def _fractions(value: object, where: str) -> tuple[float, ...]:
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise ProtocolError(f"{where} is {_shown(value)}; expected text. {_AGAIN}")
+    _check_unicode(value, where)
+    return value
+
+
+def _check_unicode(value: str, where: str) -> None:
+    """Refuse halves of surrogate pairs: JSON can name them, but nothing can send them to a browser."""
     if value.encode("utf-8", "ignore").decode() != value:
         raise ProtocolError(f"{where} is {_shown(value)}, which is no Unicode text. {_AGAIN}")
-    return value
 
 
 def _bool(value: object, where: str) -> bool:
@@ -221,15 +255,26 @@ def _sha256(value: object, where: str) -> str:
     return _text(value, where)
 
 
-def _date(value: object, where: str) -> str:
-    text = _text(value, where)
+def parse_date(value: object, where: str) -> str:
+    """A time in UTC, ISO 8601, so that the later of two is the larger text.
+
+    Args:
+        value: ISO 8601 with time zone, from 2000 to 2100.
+        where: it stands, for messages.
+
+    Raises:
+        ProtocolError: it is none; says where.
+    """
     try:
-        has_zone = datetime.datetime.fromisoformat(text).tzinfo is not None
+        time = datetime.datetime.fromisoformat(_text(value, where))
     except ValueError:
-        has_zone = False
-    if not has_zone:
-        raise ProtocolError(f"{where} is {_shown(value)}; expected a time such as 2025-01-31T12:00:00+00:00. {_AGAIN}")
-    return text
+        time = None
+    if time is None or time.tzinfo is None or time.year not in _YEARS:
+        raise ProtocolError(
+            f"{where} is {_shown(value)}; expected a time such as 2025-01-31T12:00:00+00:00, not before 2000 nor after "
+            f"2100. {_AGAIN}"
+        )
+    return time.astimezone(datetime.UTC).isoformat()
 
 
 _V = TypeVar("_V")

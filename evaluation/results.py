@@ -22,7 +22,7 @@ from evaluation.record import (
     means,
     to_json,
 )
-from evaluation.record_format import parse
+from evaluation.record_format import check_plain, parse, parse_date
 from evaluation.whole_files import write_text
 
 __all__ = [
@@ -35,9 +35,11 @@ __all__ = [
     "Scores",
     "SeenUnseen",
     "SequenceResult",
+    "check_plain",
     "load",
     "loads",
     "means",
+    "parse_date",
     "save",
     "to_json",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evaluation.results import ProtocolError
+from evaluation.results import ProtocolError, parse_date
 from leaderboard.checks import AGAIN, check_version, mapping, optional_text, shown, text, whole
 
 SCHEMA_VERSION = 1
@@ -67,7 +67,7 @@ def parse_ablation(data: object, name: str) -> Ablation:
         steps=None if steps is None else whole(steps, f"{where}, steps"),
         is_complete=top.get("is_complete") is True,
         command=text(top.get("command"), f"{where}, command"),
-        date=text(top.get("date"), f"{where}, date"),
+        date=parse_date(top.get("date"), f"{where}, date"),
         commit=optional_text(top.get("commit"), f"{where}, commit"),
         file=name,
     )

@@ -86,8 +86,8 @@ def _ratios(student: pd.Series, other: pd.Series) -> dict[str, list[str]]:
 def _loss(board: Board, student: pd.Series, teacher: pd.Series) -> dict[str, Any] | None:
     try:
         comparison = compare(board.entry(student["entry"]).record, board.entry(teacher["entry"]).record)
-    except KeyError:
-        return None  # one of them has no weights, so there is nothing to lose
+    except (KeyError, ValueError):
+        return None  # one of them has no weights, so there is nothing to lose; or they are not to be compared
     worst = comparison.sequences[0] if comparison.sequences else None
     interval = comparison.mean
     return {

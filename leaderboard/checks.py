@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from evaluation.results import ProtocolError
+from evaluation.results import ProtocolError, check_plain
 
 AGAIN = "Write it again with the command that made it."
 
@@ -30,7 +29,8 @@ def mapping(value: object, where: str) -> Mapping[str, Any]:
 
 def positive(value: object, where: str) -> float:
     """A finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    check_plain(value, where)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise ProtocolError(f"{where} is {shown(value)}; expected a number above 0. {AGAIN}")
     return float(value)
 
@@ -42,6 +42,7 @@ def optional_positive(value: object, where: str) -> float | None:
 
 def whole(value: object, where: str) -> int:
     """A whole number from 1 on."""
+    check_plain(value, where)
     if type(value) is not int or value < 1:
         raise ProtocolError(f"{where} is {shown(value)}; expected a whole number from 1 on. {AGAIN}")
     return value
@@ -54,6 +55,7 @@ def optional_whole(value: object, where: str) -> int | None:
 
 def text(value: object, where: str) -> str:
     """Text that is not empty."""
+    check_plain(value, where)
     if not isinstance(value, str) or not value:
         raise ProtocolError(f"{where} is {shown(value)}; expected text. {AGAIN}")
     return value

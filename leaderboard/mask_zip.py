@@ -21,6 +21,7 @@ RUN = Path(__file__).resolve().parents[1] / "evaluation" / "run.py"
 TIMEOUT_S = 600
 MAX_BYTES = 200 * 2**20
 """Of a zip; no more than the page takes of any upload."""
+MAX_NAME = 80
 _one_at_a_time = threading.Lock()
 
 
@@ -30,7 +31,7 @@ def score_zip(path: Path, dataset: str, name: str, folders: Folders, timeout_s: 
     Args:
         path: zip with SEQUENCE/FRAME.png.
         dataset: as `evaluation/run.py` calls it.
-        name: of the model, for the record.
+        name: of the model, for the record; at most `MAX_NAME` letters.
         folders: where the truth lies.
         timeout_s: after so many seconds it is given up.
 
@@ -47,8 +48,11 @@ def score_zip(path: Path, dataset: str, name: str, folders: Folders, timeout_s: 
         )
     if path.stat().st_size > MAX_BYTES:
         raise ProtocolError(f"the zip has more than {MAX_BYTES >> 20} MiB; palette PNGs of masks take far less.")
-    if not name.strip() or name.startswith("-"):
-        raise ProtocolError(f"the model's name is {name!r:.60}; expected a name that does not start with '-'.")
+    if not name.strip() or name.startswith("-") or not name.isprintable() or len(name) > MAX_NAME:
+        raise ProtocolError(
+            f"the model's name is {name!r:.60}; expected a name of at most {MAX_NAME} letters that can be printed and "
+            "does not start with '-'."
+        )
     if not _one_at_a_time.acquire(blocking=False):
         raise ProtocolError("another zip is being scored; try again in a few minutes.")
     try:

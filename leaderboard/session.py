@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evaluation.results import ProtocolError
 from leaderboard.api import Answer, Api
@@ -21,6 +21,17 @@ from leaderboard.store import Board
 from leaderboard.submission import MAX_BYTES, Submission, submit
 
 MOST_PREVIEWS = 32
+MOST_BYTES = 32 * 2**20
+"""Of the results that are previewed, together; in memory they take up to sixteen times as much."""
+PATIENCE_S = 20.0
+"""How long a result waits for its turn."""
+
+
+class _Preview(NamedTuple):
+    submission: Submission
+    api: Api
+    size: int
+    """Bytes that were sent."""
 
 
 class Server:
@@ -35,7 +46,8 @@ class Server:
         self._uploads = uploads
         self._api = Api(board, folders)
         self._lock = threading.Lock()
-        self._previews: OrderedDict[str, tuple[Submission, Api]] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+        self._previews: OrderedDict[str, _Preview] = OrderedDict()
 
     def answer(self, body: Any) -> Answer:
         """Answer `[question, arguments, token]`, which comes from a browser and may be anything."""
@@ -45,22 +57,25 @@ class Server:
         with self._lock:
             preview = self._previews.get(token) if isinstance(token, str) else None
         if question == "payload":
-            entry = preview[0].entry.entry_id if preview else None
-            board = preview[0].board if preview else self._board
+            entry = preview.submission.entry.entry_id if preview else None
+            board = preview.submission.board if preview else self._board
             return make_payload(board, runnable=self._runnable, submitted=entry, datasets=sorted(self._folders.roots))
         if question == "submit":
             return self._submit(arguments)
-        return (preview[1] if preview else self._api).answer(question, arguments)
+        return (preview.api if preview else self._api).answer(question, arguments)
 
     def _submit(self, arguments: Any) -> Answer:
         try:
-            found = submit(self._data_of(arguments), self._board)
+            data = self._data_of(arguments)
+            found = self._checked(data)
         except ProtocolError as error:
             return {"error": str(error)}
         token = secrets.token_urlsafe(16)
         with self._lock:
-            self._previews[token] = found, Api(found.board, self._folders)
-            while len(self._previews) > MOST_PREVIEWS:
+            self._previews[token] = _Preview(found, Api(found.board, self._folders), len(data))
+            while len(self._previews) > 1 and (
+                len(self._previews) > MOST_PREVIEWS or sum(one.size for one in self._previews.values()) > MOST_BYTES
+            ):
                 self._previews.popitem(last=False)
         return {
             "token": token,
@@ -68,6 +83,15 @@ class Server:
             "file_name": found.file_name,
             "pull_request": found.pull_request,
         }
+
+    def _checked(self, data: bytes) -> Submission:
+        # One by one: the largest that is taken needs hundreds of MiB on the way.
+        if not self._one_at_a_time.acquire(timeout=PATIENCE_S):
+            raise ProtocolError("other results are being checked; try again in a minute.")
+        try:
+            return submit(data, self._board)
+        finally:
+            self._one_at_a_time.release()
 
     def _data_of(self, arguments: Any) -> bytes:
         """What was uploaded: the text of a record, or that which a zip of masks scores."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from evaluation.results import ProtocolError, Record
+from evaluation.results import ProtocolError, Record, check_plain, parse_date
 from leaderboard.checks import (
     AGAIN,
     check_version,
@@ -138,10 +138,11 @@ def parse_run(data: object, name: str, run_id: str) -> SpeedRun:
         raise ProtocolError(f"{where} has no models. {AGAIN}")
     shared = {key: top[key] for key in ("size", "objects") if key in top}
     environment = dict(mapping(top.get("environment"), f"{where}, environment"))
+    check_plain(environment, f"{where}, environment")
     shared |= {key: environment[key] for key in ("threads",) if key in environment}
     return SpeedRun(
         run_id=run_id,
-        date=text(top.get("date"), f"{where}, date"),
+        date=parse_date(top.get("date"), f"{where}, date"),
         command=text(top.get("command"), f"{where}, command"),
         commit=None if top.get("commit") is None else text(top["commit"], f"{where}, commit"),
         environment=environment,

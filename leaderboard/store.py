@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,11 @@ import pandas as pd
 from evaluation.results import ProtocolError, Record, load, loads
 from leaderboard.ablations import Ablation, parse_ablation
 from leaderboard.benchmarks import Benchmark, benchmark_of
+from leaderboard.checks import optional_positive
 from leaderboard.hub import REPOSITORY, pull
 from leaderboard.published import Published, load_published
-from leaderboard.rows import make_frame
-from leaderboard.speeds import SpeedRun, machine_name, parse_run, runs_of_records
+from leaderboard.rows import COSTS, make_frame
+from leaderboard.speeds import SpeedRun, machine_name, parse_run, parse_speed, runs_of_records
 
 RESULTS = Path(__file__).with_name("results")
 MAX_FILES = 2000
@@ -103,17 +105,22 @@ def load_board(folder: Path | None = None) -> Board:
         pulled = pull(repository)
         if pulled.problem:
             contents.problems.append(Problem(repository, pulled.problem))
-        _forget(contents, {path.name for path in pulled.folder.glob("*.json")})
-        read_folder(pulled.folder, "hub", contents)
+        contents = _laid_over(contents, pulled.folder)
     return make_board(contents)
 
 
-def _forget(contents: Contents, files: set[str]) -> None:
-    """Leave room for files of these names."""
-    contents.entries = [one for one in contents.entries if one.file not in files]
-    contents.runs = [one for one in contents.runs if one.file not in files]
-    contents.ablations = [one for one in contents.ablations if one.file not in files]
-    contents.problems = [one for one in contents.problems if one.file not in files]
+def _laid_over(below: Contents, folder: Path) -> Contents:
+    """The hub's folder, and what it does not replace. A file that cannot be used replaces nothing."""
+    above = Contents()
+    read_folder(folder, "hub", above)
+    files = {one.file for one in above.entries} | {one.file for one in above.runs}
+    files |= {one.file for one in above.ablations}
+    return Contents(
+        [*(one for one in below.entries if one.file not in files), *above.entries],
+        [*(one for one in below.runs if one.file not in files), *above.runs],
+        [*(one for one in below.ablations if one.file not in files), *above.ablations],
+        [*(one for one in below.problems if one.file not in files), *above.problems],
+    )
 
 
 def read_folder(folder: Path, origin: str, contents: Contents) -> None:
@@ -130,17 +137,10 @@ def read_folder(folder: Path, origin: str, contents: Contents) -> None:
 
 
 def make_board(contents: Contents) -> Board:
-    """Put together what was found: duplicates out, speeds to their models."""
+    """Put together what was found: what cannot be compared and duplicates out, speeds to their models."""
     problems = list(contents.problems)
-    entries = _without_duplicates(contents.entries, problems)
-    runs = list(contents.runs)
-    for entry in list(entries):
-        try:
-            runs_of_records([(entry.entry_id, entry.record)])
-        except ProtocolError as error:
-            problems.append(Problem(entry.file, str(error)))
-            entries.remove(entry)
-    runs += runs_of_records((entry.entry_id, entry.record) for entry in entries)
+    entries = _without_duplicates(_of_same_sequences(contents.entries, problems), problems)
+    runs = [*contents.runs, *runs_of_records((entry.entry_id, entry.record) for entry in entries)]
     runs.sort(key=lambda run: (len(run.models) + len(run.by_entry), run.date, run.run_id), reverse=True)
     published = load_published()
     return Board(
@@ -160,7 +160,17 @@ def parse_entry(data: bytes | str, name: str, origin: str) -> Entry:
     Raises:
         ProtocolError: it is none; says where and what to do.
     """
-    return Entry(Path(name).stem, loads(data, name), name, origin)
+    return _checked(Entry(Path(name).stem, loads(data, name), name, origin))
+
+
+def _checked(entry: Entry) -> Entry:
+    """The entry, if its speed and size are such that ratios can be taken of them."""
+    where = f"the record {entry.file}"
+    if entry.record.speed is not None:
+        parse_speed(entry.record.speed, f"{where}, speed")
+    for key in COSTS:
+        optional_positive((entry.record.complexity or {}).get(key), f"{where}, complexity.{key}")
+    return entry
 
 
 def _read(path: Path, origin: str, contents: Contents) -> None:
@@ -170,7 +180,7 @@ def _read(path: Path, origin: str, contents: Contents) -> None:
     elif kind == "ablation":
         contents.ablations.append(parse_ablation(data, path.name))
     else:
-        contents.entries.append(Entry(path.stem, load(path), path.name, origin))
+        contents.entries.append(_checked(Entry(path.stem, load(path), path.name, origin)))
 
 
 def _peek(path: Path) -> tuple[str | None, Any]:
@@ -181,6 +191,34 @@ def _peek(path: Path) -> tuple[str | None, Any]:
         return None, None  # `load` says what is wrong
     kind = data.get("kind") if isinstance(data, dict) else None
     return (kind, data) if kind in ("speed", "ablation") else (None, None)
+
+
+def _of_same_sequences(entries: Sequence[Entry], problems: list[Problem]) -> list[Entry]:
+    """The entries, of each benchmark those of the sequences that most are of: means of others cannot be ranked."""
+    counts = Counter((entry.benchmark.benchmark_id, _names(entry)) for entry in entries)
+    usual: dict[str, frozenset[str]] = {}
+    # Where as many are of others, some have probably left out sequences.
+    for benchmark, names in sorted(counts, key=lambda key: (counts[key], len(key[1]))):
+        usual[benchmark] = names
+    kept = []
+    for entry in entries:
+        names, expected = _names(entry), usual[entry.benchmark.benchmark_id]
+        if names == expected:
+            kept.append(entry)
+            continue
+        odd = ", ".join(repr(name)[:60] for name in sorted(names ^ expected)[:3])
+        problems.append(
+            Problem(
+                entry.file,
+                f"it calls itself the whole of {entry.benchmark.label}, but its sequences ({len(names)}) are not those "
+                f"of others ({len(expected)}): they differ in {odd}. Score the whole split, or mark it as partial.",
+            )
+        )
+    return kept
+
+
+def _names(entry: Entry) -> frozenset[str]:
+    return frozenset(sequence.name for sequence in entry.record.sequences)
 
 
 def _without_duplicates(entries: Iterable[Entry], problems: list[Problem]) -> list[Entry]:

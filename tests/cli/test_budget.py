@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 
 from evaluation.budget import PARTS, Rates, Work, format_budget, measure_rates, works_of
+from vos_kd import build_model, read_config
+from vos_kd.checkpoint import save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,6 +65,16 @@ def test_the_command_prints_where_the_time_goes(tmp_path: Path) -> None:
     assert all(time > 0 for time in numbers[-1][:3])
     *parts, whole = numbers
     assert whole[4] == pytest.approx(sum(row[4] for row in parts), abs=0.03)
+
+
+def test_a_weight_file_needs_no_name_of_a_preset(tmp_path: Path) -> None:
+    config = replace(read_config("student_small"), name="mine")
+    save_weights(tmp_path / "own.safetensors", build_model(config).state_dict(), config)
+    command = [sys.executable, str(ROOT / "evaluation" / "run.py"), "budget", "--models", "own.safetensors"]
+    options = ["--size", "64x96", "--frames", "5", "--threads", "1", "--device", "cpu", "--dtype", "float32"]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].split()[:2] == ["plain", "own"]
 
 
 def test_what_it_cannot_take_apart_is_refused(tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_a_teacher_without_weights_costs_but_loses_nothing(tmp_path: Path) -> No
     assert found["costs"]["teacher"]["other"][0] == "5.0x"
 
 
+def test_results_that_cannot_be_compared_lose_nothing(tmp_path: Path) -> None:
+    board = load_board(made.write_folder(tmp_path))
+    *others, teacher = board.entries
+    part = replace(teacher, record=replace(teacher.record, sequences=teacher.record.sequences[:1]))
+    assert teacher.record.model.name == "teacher"
+    assert of(replace(board, entries=(*others, part)))["loss"] is None
+
+
 def record_of(name: str, values: dict[str, float], **changes):
     sequences = tuple(
         SequenceResult(key, ("1", "2"), (ObjectResult(1, 0, (value,) * 2, (value,) * 2),))

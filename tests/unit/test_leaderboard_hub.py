@@ -188,6 +188,21 @@ def test_the_board_shows_the_hub_over_the_bundled(
     assert any("the last copy is shown" in problem.message for problem in again.problems)
 
 
+def test_a_broken_file_of_the_hub_replaces_nothing(
+    stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = text_of("student", 1, speed={"fps_end_to_end": 0})
+    stand_in.files = {"student-davis2016.json": b'{"broken":', "teacher-davis2016.json": slow, "speed-cpu.json": b"{}"}
+    monkeypatch.setattr(store, "RESULTS", made.write_folder(tmp_path / "results"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("VOS_KD_LEADERBOARD", "ann/board")
+    monkeypatch.setattr(store, "pull", lambda repository: pull(repository, endpoint=stand_in.endpoint))
+    board = load_board()
+    assert [problem.file for problem in board.problems] == sorted(stand_in.files)
+    assert {entry.entry_id for entry in board.entries} >= {"student-davis2016", "teacher-davis2016"}
+    assert "speed-cpu" in {run.run_id for run in board.runs}
+
+
 def test_push_opens_a_pull_request(stand_in: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.json"
     results.save(made.make_record("mine", "baseline"), path)

@@ -6,8 +6,10 @@ import base64
 import io
 import json
 import runpy
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,13 +20,13 @@ import pytest
 from PIL import Image
 
 from evaluation import results
-from leaderboard import mask_zip
+from leaderboard import mask_zip, session
 from leaderboard.api import Api
 from leaderboard.build import questions
 from leaderboard.filmstrip import Folders
 from leaderboard.session import MOST_PREVIEWS, Server
 from leaderboard.store import Board, load_board
-from leaderboard.submission import MAX_BYTES
+from leaderboard.submission import MAX_BYTES, submit
 from vos_kd.demo.limits import Limits
 
 made = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "leaderboard_factory.py")))
@@ -201,6 +203,54 @@ def test_previews_are_forgotten_in_turn(server: Server, send: Send) -> None:
     assert server.answer(["payload", [], first])["submitted"] is None
 
 
+def test_previews_have_a_size_together(server: Server, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [text_of(made.make_record(name, "baseline", 0.5, 100 + n)) for n, name in enumerate("abc")]
+    monkeypatch.setattr(session, "MOST_BYTES", len(texts[1]) + len(texts[2]))
+    tokens = [send(text)["token"] for text in texts]
+    shown = [server.answer(["payload", [], token])["submitted"] for token in tokens]
+    assert [one is None for one in shown] == [True, False, False]
+    monkeypatch.setattr(session, "MOST_BYTES", 1)
+    last = send(text_of(made.make_record("d", "baseline", 0.5, 104)))["token"]
+    assert server.answer(["payload", [], last])["submitted"] is not None, "the newest is shown however large it is"
+    assert server.answer(["payload", [], tokens[2]])["submitted"] is None
+
+
+def test_results_are_checked_one_by_one(server: Server, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        began.set()
+        go_on.wait(10)
+        return submit(*arguments)
+
+    monkeypatch.setattr(session, "submit", slow)
+    monkeypatch.setattr(session, "PATIENCE_S", 0.05)
+    text = text_of(made.make_record("first", "baseline", 0.5, 100))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(send, text)
+        assert began.wait(10)
+        second = send(text, name="second.json")
+        go_on.set()
+        assert "token" in first.result()
+    assert second == {"error": "other results are being checked; try again in a minute."}
+    assert "token" in send(text), "the place is free again"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"complexity": {"params": 10**400}},
+        {"speed": {"fps_end_to_end": 10**400}},
+        {"environment": {"cpu": "\ud800 chip"}},
+        {"date": "9999-12-31T23:59:59+00:00"},
+    ],
+)
+def test_odd_values_are_refused(send: Send, changes: dict[str, Any]) -> None:
+    answer = send(text_of(made.make_record("mine", "baseline", 0.5, 100, **changes)))
+    assert set(answer) == {"error"}
+    json.dumps(answer, ensure_ascii=False).encode()
+
+
 # A data set of two clips, and masks of it.
 
 
@@ -251,7 +301,10 @@ def test_a_zip_of_masks_is_scored(board: Board, uploads: Path, davis: Path, tmp_
         (["bear"], "davis2016", "x", "cow"),
         (["bear", "cow"], "davis2017", "x", "the truth of 'davis2017' is not on this machine (there is: davis2016)"),
         (["bear", "cow"], "davis2016", "  ", "expected a name"),
-        (["bear", "cow"], "davis2016", "--output=/x", "expected a name that does not start with '-'"),
+        (["bear", "cow"], "davis2016", "--output=/x", "that can be printed and does not start with '-'"),
+        (["bear", "cow"], "davis2016", "a\0b", "the model's name is 'a\\x00b'; expected a name of at most 80 letters"),
+        (["bear", "cow"], "davis2016", "a\ud800", "the model's name is 'a\\ud800'; expected a name"),
+        (["bear", "cow"], "davis2016", "a" * 200_000, "expected a name of at most 80 letters"),
     ],
 )
 def test_odd_zips_get_a_message(

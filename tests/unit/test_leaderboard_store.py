@@ -97,6 +97,76 @@ def test_a_part_of_a_split_is_a_benchmark_of_its_own() -> None:
     assert benchmark_of(part).label == "DAVIS-2016 val, 480p, 2 sequences only"
 
 
+def test_a_whole_result_of_other_sequences_is_not_ranked(folder: Path) -> None:
+    whole = made.make_record("easy", "baseline", 0.99, 7)
+    easy = replace(whole, sequences=whole.sequences[:1])
+    results.save(easy, folder / "easy.json")
+    found = problem_of(folder, "easy.json")
+    assert "its sequences (1) are not those of others (6): they differ in 'clip-01', 'clip-02', 'clip-03'" in found
+    assert "easy" not in set(load_board(folder).frame["model"])
+    results.save(replace(easy, is_partial=True), folder / "easy.json")
+    assert "easy" in set(load_board(folder).frame["model"])
+
+
+def test_of_two_results_the_one_of_more_sequences_stays(tmp_path: Path) -> None:
+    part, whole = (made.make_record(name, name, 0.7, sequences=n) for name, n in (("teacher", 1), ("student", 6)))
+    for record in (part, whole):
+        results.save(record, tmp_path / f"{record.model.name}.json")
+    board = load_board(tmp_path)
+    assert ([one.file for one in board.problems], [one.entry_id for one in board.entries]) == (
+        ["teacher.json"],
+        ["student"],
+    )
+
+
+def test_a_newer_result_that_cannot_be_ranked_replaces_nothing(folder: Path) -> None:
+    record = replace(results.load(folder / "student-davis2016.json"), date="2027-01-01T00:00:00+00:00")
+    results.save(replace(record, sequences=record.sequences[:1]), folder / "part.json")
+    results.save(replace(record, speed={"fps_end_to_end": 0}), folder / "slow.json")
+    board = load_board(folder)
+    assert sorted(problem.file for problem in board.problems) == ["part.json", "slow.json"]
+    assert "student-davis2016" in {entry.entry_id for entry in board.entries}
+
+
+@pytest.mark.parametrize("value", [0, -3.0, "12", True])
+@pytest.mark.parametrize("key", ["params", "gmacs", "gflops"])
+def test_odd_sizes_leave_the_record_out(folder: Path, key: str, value: object) -> None:
+    results.save(made.make_record("odd", "baseline", 0.6, 5, complexity={key: value}), folder / "odd.json")
+    found = problem_of(folder, "odd.json")
+    assert found.startswith(f"the record odd.json, complexity.{key} is {value!r}; expected a number above 0")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("environment", "cpu"), "\ud800 chip", "environment.cpu is '\\ud800 chip', which is no Unicode text"),
+        (("command",), "\ud800", "command is '\\ud800', which is no Unicode text"),
+        (("models", "\ud800"), {}, "models is '\\ud800', which is no Unicode text"),
+        (("models", "student", "fps_network"), 10**400, "; expected a number up to 2**53"),
+        (("models", "student", "threads"), 10**400, "; expected a number up to 2**53"),
+        (("date",), "9999-12-31T00:00:00+00:00", "expected a time such as"),
+    ],
+)
+def test_odd_values_leave_a_speed_file_out(folder: Path, keys: tuple[str, ...], value: object, message: str) -> None:
+    data = json.loads((folder / "speed-cpu.json").read_text())
+    place = data
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    (folder / "odd.json").write_text(json.dumps(data))
+    found = problem_of(folder, "odd.json")
+    assert message in found
+    json.dumps(make_payload(load_board(folder)), ensure_ascii=False).encode()
+
+
+def test_the_latest_result_is_that_of_the_latest_moment(folder: Path) -> None:
+    for name, date, seed in (("east", "2027-01-31T20:00:00+09:00", 20), ("west", "2027-01-31T12:00:00+00:00", 21)):
+        record = results.to_json(made.make_record("student", "student", 0.8, seed))
+        (folder / f"{name}.json").write_text(json.dumps({**record, "date": date}))
+    frame = load_board(folder).frame
+    assert set(frame[frame["is_latest"] & (frame["model"] == "student")]["entry"]) == {"west"}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -141,10 +141,10 @@ OBJECT = ("sequences", 0, "objects", 0)
         (put("speed", "kind"), r"kind is 'speed'; expected 'record': J and F of a model"),
         (lambda data: data.pop("kind"), r"kind is None; expected 'record'"),
         (lambda data: data.pop("options"), r"options is None; expected an object"),
-        (lambda data: data.pop("speed"), r"the file: keys speed are missing or not known"),
-        (lambda data: data.pop("j_mean"), r"keys j_mean are missing or not known"),
-        (put(1, "accuracy"), r"the file: keys accuracy are missing or not known"),
-        (put(1, "model", "accuracy"), r"model: keys accuracy are missing or not known"),
+        (lambda data: data.pop("speed"), r"the file: keys 'speed' are missing or not known"),
+        (lambda data: data.pop("j_mean"), r"keys 'j_mean' are missing or not known"),
+        (put(1, "accuracy"), r"the file: keys 'accuracy' are missing or not known"),
+        (put(1, "model", "accuracy"), r"model: keys 'accuracy' are missing or not known"),
         (put("", "model", "name"), r"model\.name is ''; expected text"),
         (put("a\ud800", "model", "name"), r"model\.name is 'a\\ud800', which is no Unicode text"),
         (put("12ab", "model", "weights_sha256"), r"weights_sha256 is '12ab'; expected 64 hexadecimal digits"),
@@ -152,11 +152,29 @@ OBJECT = ("sequences", 0, "objects", 0)
         (put("yes", "is_partial"), r"is_partial is 'yes'; expected true or false"),
         (put("yesterday", "date"), r"date is 'yesterday'; expected a time such as"),
         (put("2025-01-31T12:00:00", "date"), r"date is '2025-01-31T12:00:00'; expected a time such as"),
+        (put("9999-12-31T23:59:59+00:00", "date"), r"date is '9999-12-31.*not before 2000 nor after 2100"),
+        (put("1999-12-31T23:59:59+00:00", "date"), r"date is '1999-12-31.*not before 2000 nor after 2100"),
+        (put(10**400, "complexity"), r"complexity is 1000.*expected an object"),
+        (put({"params": 10**400}, "complexity"), r"complexity\.params is 1000.*; expected a number up to 2\*\*53"),
+        (put({"fps": [-(2**53) - 1]}, "speed"), r"speed\.fps\[0\] is -9007199254740993; expected a number up to"),
+        (put({"cpu": "\ud800 chip"}, "environment"), r"environment\.cpu is '\\ud800 chip', which is no Unicode text"),
+        (put({"\ud800": 1}, "options"), r"options is '\\ud800', which is no Unicode text"),
+        (put(1, "\ud800"), r"the file: keys '\\ud800' are missing or not known"),
+        (put([{"objects": []}] * 5001, "sequences"), r"it has 5001 sequences; expected at most 5000"),
+        (put([{"objects": [{}] * 20_001}], "sequences"), r"it has 20001 objects; expected at most 20000"),
     ],
 )
 def test_edited_records_are_refused(change: Callable[[dict[str, Any]], object], message: str) -> None:
     with pytest.raises(ProtocolError, match=f"the record student.json: .*{message}"):
         results.loads(edited(change), "student.json")
+
+
+def test_the_later_of_two_dates_is_the_larger_text() -> None:
+    east, zulu = (
+        results.loads(edited(put(date, "date")), "student.json").date
+        for date in ("2025-01-31T20:00:00+09:00", "2025-01-31T12:00:00Z")
+    )
+    assert (east, zulu) == ("2025-01-31T11:00:00+00:00", "2025-01-31T12:00:00+00:00")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
