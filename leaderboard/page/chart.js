@@ -39,12 +39,13 @@ function themed(app, figure) {
   return { data, layout };
 }
 
-/** Only the points of these rows; the front anew, as a step from point to point. */
+/** Only the points of these rows; the front as a step from point to point. */
 function cutDown(app, figure, rows) {
   const { payload, state } = app;
   const keys = new Set(rows.map((row) => row.key));
   const column = (key) => payload.columns.find((one) => one.key === key);
-  const front = frontOf(rows, column(state.x), column(state.y));
+  const best = frontOfView(payload, state);
+  const front = new Set([...keys].filter((key) => best.has(key)));
   const data = figure.data.map((trace) => keepPoints(trace, trace.meta === "front" ? front : keys));
   const line = data.find((trace) => trace.meta === "front");
   if (line) Object.assign(line, frontLine(rows.filter((row) => front.has(row.key)), column(state.x), column(state.y)));

@@ -72,7 +72,7 @@ function mountLeaderboard(root, payload, source) {
     const { state } = app;
     if (!payload.benchmarks.length) return renderEmpty();
     const rows = shownRows(payload, state);
-    const front = app.axis(state.x) && app.axis(state.y) ? frontOf(rows, app.axis(state.x), app.axis(state.y)) : new Set();
+    const front = frontOfView(payload, state);
     keepFocus(root, () => {
       parts.top.replaceChildren(topLine(app));
       parts.cards.replaceChildren(cards(app));
@@ -81,7 +81,7 @@ function mountLeaderboard(root, payload, source) {
       root.querySelector(".axes").replaceChildren(axes(app));
     });
     // What costs a question is asked again only when what it depends on has changed.
-    once("chart", [state.benchmark, state.run, state.x, state.y, rows.map((row) => row.key)], () => drawChart(rows));
+    once("chart", [state.benchmark, state.run, state.x, state.y, rows.map((row) => row.key), [...front]], () => drawChart(rows));
     once("details", [state.row, state.run, state.benchmark], () => { parts.details.replaceChildren(); if (state.row) details(app, parts.details); });
     once("views", [state.view, state.benchmark, state.run, ...(state.view === "compare" ? app.pair() : [])], () => {
       const made = views(app);

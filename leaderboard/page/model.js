@@ -2,15 +2,20 @@
 
 const LISTED = (text) => text.split(",").filter(Boolean);
 
-/** Rows that pass the filters, in order. */
-function shownRows(payload, state) {
+/** All rows of a view, whatever is searched for: ranks and the front are among these. */
+function viewRows(payload, state) {
   const rows = payload.views[state.benchmark]?.[state.run]?.map((id) => payload.rows[id]) ?? [];
-  const roles = LISTED(state.roles);
-  const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
-  const kept = rows.filter((row) =>
+  return rows.filter((row) =>
     (row.source !== "published" || state.published) &&
     (row.source !== "architecture" || !state.weights) &&
-    (row.is_latest || row.source !== "measured" || state.older) &&
+    (row.is_latest || row.source !== "measured" || state.older));
+}
+
+/** Those that pass the filters as well, in order. */
+function shownRows(payload, state) {
+  const roles = LISTED(state.roles);
+  const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const kept = viewRows(payload, state).filter((row) =>
     (row.source === "published" || !roles.length || roles.includes(row.role)) &&
     withinBudget(row, state) &&
     words.every((word) => `${row.model} ${row.role} ${row.where} ${row.device}`.toLowerCase().includes(word)));
@@ -66,6 +71,12 @@ function frontOf(rows, x, y) {
   const isBeaten = (one) => points.some((other) =>
     other.x >= one.x && other.y >= one.y && (other.x > one.x || other.y > one.y));
   return new Set(points.filter((one) => !isBeaten(one)).map((one) => one.key));
+}
+
+/** Keys of the front of a view, by the axes that are chosen. */
+function frontOfView(payload, state) {
+  const [x, y] = [state.x, state.y].map((key) => payload.columns.find((one) => one.key === key));
+  return x && y ? frontOf(viewRows(payload, state), x, y) : new Set();
 }
 
 /** The best model for the budget, and the ladder of those that are worth their cost, fastest last. */

@@ -76,7 +76,7 @@ function table(app, rows, front) {
   const { payload, state } = app;
   const columns = columnsOf(app).map((key) => payload.columns.find((one) => one.key === key));
   const metric = payload.columns.find((one) => one.key === metricOf(payload, state));
-  const ranks = metric ? ranksOf(rows, metric.key, metric.higher) : new Map();
+  const ranks = metric ? ranksOf(viewRows(payload, state), metric.key, metric.higher) : new Map();
   const [sortKey, direction] = sortOf(payload, state);
   const head = (key, text, title, higher = false) => {
     const isSorted = key === sortKey;

@@ -105,6 +105,12 @@ def front_of_chart(page: Page) -> list[str]:
     return [] if front.get("visible") is False else front["customdata"]
 
 
+def places_of(page: Page) -> dict[str, tuple[str, ...]]:
+    """Rank and dot of the front, by the keys of the measured rows that are shown."""
+    rows = page.locator(".board tbody tr.measured").all()
+    return {str(row.get_attribute("data-key")): tuple(row.locator(".rank, .front").all_inner_texts()) for row in rows}
+
+
 def point_of(page: Page, key: str) -> tuple[float, float]:
     """Where on the screen a point of the chart lies."""
     x, y = page.evaluate(
@@ -169,8 +175,14 @@ def test_a_filter_updates_table_front_and_address(board: Page) -> None:
     assert front_of_chart(board) == ["student-davis2016"]
     assert "lb_roles=student" in board.url
     board.locator(".chip.student").click()
+    places = places_of(board)
+    assert places["student-davis2016"][0] != "1"
+    board.get_by_label("Search models").fill("student")
+    expect(board.locator(".board tbody tr.measured")).to_have_count(1)
+    assert places_of(board).items() <= places.items(), "a search moves nobody up"
     board.get_by_label("Search models").fill("made-up")
     expect(board.locator(".board tbody tr.measured")).to_have_count(2)
+    assert places_of(board).items() <= places.items(), "nor does it put anybody on the front"
     assert "lb_search=made-up" in board.url
     board.get_by_label("Search models").fill("nothing like it")
     expect(board.get_by_text("Nothing fits these filters")).to_be_visible()
