@@ -35,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="", help="text for the card: what was trained on, and its licences")
     args = parser.parse_args(argv)
     try:
+        if args.only is None:
+            _require_two_names(args.run)
         for role in ("student", "teacher"):
             if args.only in (None, role):
                 for path in export(args.run, role, args.out, args.data):
@@ -57,16 +59,9 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
     state = load_checkpoint(run / "checkpoint.pt")
     if state is None:
         raise InputError(f"{run} holds no checkpoint.pt; expected the folder of a training run.")
-    try:
-        recipe = json.loads((run / "recipe.json").read_text())
-        environment = json.loads((run / "environment.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{run} is not a whole training run: {error}.") from error
+    recipe, environment = _read(run, "recipe.json"), _read(run, "environment.json")
     prefix = f"{role}."
-    try:
-        averaged, step = state.content["ema"]["state"], int(state.content["step"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{run}/checkpoint.pt is not of a training run here: {error!r} is missing or odd.") from error
+    averaged, step = state.averaged()
     weights = {key.removeprefix(prefix): value for key, value in averaged.items() if key.startswith(prefix)}
     if not weights:
         return []
@@ -86,6 +81,23 @@ def export(run: Path, role: str, out: Path, data: str = "") -> list[Path]:
     card = path.with_suffix(".md")
     atomic_write(card, _card(config, path, count_parameters(network), role, recipe, environment, step, data, last))
     return [path, card]
+
+
+def _require_two_names(run: Path) -> None:
+    recipe = _read(run, "recipe.json")
+    if recipe["student"] == recipe["teacher"] and recipe["distill"]["teacher_mode"] != "none":
+        raise InputError(
+            f"student and teacher of {run} are both {recipe['student']!r}, and files are named so; export one of them "
+            "with --only, and the other to another --out."
+        )
+
+
+def _read(run: Path, name: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((run / name).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run} is not a whole training run: {error}.") from error
+    return content
 
 
 def _last(run: Path) -> dict[str, float]:
@@ -112,7 +124,7 @@ def _card(
     clips = recipe["data"]
     held_out = "".join(
         f"- Held-out J ({key.removeprefix('validation/').removesuffix('_j')}, {recipe['validation_clips']} clips of 5 "
-        f"frames from photos that training never saw): {value:.3f}\n"
+        f"frames from photos that training never saw, at step {validation['step']:,}): {value:.3f}\n"
         for key, value in validation.items()
         if key == f"validation/{role}_j"
     )

@@ -67,10 +67,17 @@ class Stretch:
         return f"{self.path.stem}_{self.start:05d}"
 
     def read(self, short_side: int) -> list[np.ndarray]:
-        """Its frames, RGB uint8 `[H, W, 3]`, made smaller where their short side is longer."""
+        """Its frames, RGB uint8 `[H, W, 3]`, made smaller where their short side is longer.
+
+        Raises:
+            InputError: the clip cannot be read, or has fewer frames than its header promised.
+        """
         end = self.start + self.frames * self.every
         with open_clip(self.path) as clip:
-            return [_shrunk(image, short_side) for _, image in clip.frames(self.start, end, self.every)]
+            images = [_shrunk(image, short_side) for _, image in clip.frames(self.start, end, self.every)]
+        if len(images) < self.frames:
+            raise InputError(f"{self.path}: {len(images)} of {self.frames} frames from frame {self.start} on decode.")
+        return images
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,7 +94,12 @@ def main(argv: list[str] | None = None) -> int:
             raise InputError(f"no clip has {args.frames * args.every} frames; ask for fewer with --frames.")
         sam, teacher = open_mobile_sam(args.sam), load_model(args.teacher)
         for stretch in tqdm(todo, unit="stretch"):
-            done[stretch.name] = label_stretch(stretch, sam, teacher, args.out, args.objects, args.short_side)
+            try:
+                images = stretch.read(args.short_side)
+            except InputError as error:
+                log.warning("left out: %s", error)
+                continue
+            done[stretch.name] = label_stretch(stretch.name, images, sam, teacher, args.out, args.objects)
             atomic_write(args.out / DONE, json.dumps(done, indent=1))
     except InputError as error:
         log.error("vos_kd.pseudo_labels: error: %s", error)
@@ -110,34 +122,33 @@ def plan(path: Path, stretches: int, frames: int, every: int) -> list[Stretch]:
         count = clip.info.frame_count
         if count is None:
             count = sum(1 for _ in clip.frames())
-    count -= 2  # a header may promise a frame or two that do not decode
+    count = max(count - 2, 0)  # a header may promise a frame or two that do not decode
     fitting = min(stretches, count // length)
     gap = (count - fitting * length) // (fitting + 1) if fitting else 0
     return [Stretch(path, gap + n * (length + gap), frames, every) for n in range(fitting)]
 
 
 def label_stretch(
-    stretch: Stretch, sam: MobileSam, teacher: Model, out: Path, most_objects: int, short_side: int
+    name: str, images: Sequence[np.ndarray], sam: MobileSam, teacher: Model, out: Path, most_objects: int
 ) -> int:
     """Label a stretch and write it; returns how many objects it has. One with none leaves nothing.
 
     Args:
-        stretch: of a clip.
+        name: of its folders.
+        images: its frames, RGB uint8 `[H, W, 3]`.
         sam: proposes and verifies.
         teacher: follows.
         out: the tree.
         most_objects: to follow.
-        short_side: pixels, to which larger frames are reduced.
     """
-    images = stretch.read(short_side)
     masks = label(images, sam, teacher, most_objects)
     if masks is None:
         return 0
     for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
         ok, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
         assert ok
-        atomic_write(out / "JPEGImages" / stretch.name / f"{number:05d}.jpg", jpeg.tobytes())
-        write_mask(out / "Annotations" / stretch.name / f"{number:05d}.png", mask)
+        atomic_write(out / "JPEGImages" / name / f"{number:05d}.jpg", jpeg.tobytes())
+        write_mask(out / "Annotations" / name / f"{number:05d}.png", mask)
     return len(object_ids(masks[0]))
 
 
@@ -245,7 +256,7 @@ def _videos(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             yield from sorted(
-                (p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES), key=lambda p: natural_key(p.name)
+                (p for p in path.glob("[!.]*") if p.suffix.lower() in VIDEO_SUFFIXES), key=lambda p: natural_key(p.name)
             )
         else:
             yield path

@@ -11,16 +11,17 @@ import argparse
 import json
 import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from vos_kd.checkpoint import fill, find_weights, read_weights
+from vos_kd.data.clips import ClipBatch
 from vos_kd.distill.adaptive_lr import PLAIN, AdaptiveRate
 from vos_kd.distill.ema import Ema
 from vos_kd.distill.task import OnlineDistillation
@@ -33,8 +34,9 @@ from vos_kd.recipes import Recipe, get_recipe
 from vos_kd.runtime import environment
 from vos_kd.training.checkpoints import load_checkpoint, save_checkpoint
 from vos_kd.training.feeds import build_feed, validation_batches
-from vos_kd.training.metrics import Meter, append_row, keep_rows_until
+from vos_kd.training.metrics import Meter
 from vos_kd.training.optim import build_optimizer, clip_gradients, rate_at, set_rates
+from vos_kd.training.run_log import RunLog
 from vos_kd.training.stopping import Stop
 from vos_kd.training.validation import contact_sheet, validate
 
@@ -101,12 +103,11 @@ def _train(recipe: Recipe, out: Path, stop: Stop, anneal: bool) -> bool:
     model, optimizer = accelerator.prepare(task, optimizer)
     held_out = validation_batches(recipe)  # first: data too little to hold any out shows before all of it is loaded
     feed = build_feed(recipe, accelerator, start=step)
-    writer = None
+    run_log = None
     if accelerator.is_main_process:  # not before: a recipe whose data cannot be used leaves nothing behind
         atomic_write(out / "recipe.json", recipe.to_json())
         atomic_write(out / "environment.json", json.dumps(environment(), indent=1))
-        keep_rows_until(step, out / "metrics.jsonl")
-        writer = SummaryWriter(str(out), purge_step=step)
+        run_log = RunLog(out, step)
     if step:
         log.info("continuing at step %d", step)
 
@@ -117,7 +118,7 @@ def _train(recipe: Recipe, out: Path, stop: Stop, anneal: bool) -> bool:
     bad_steps = 0
     total = recipe.optim.steps
     bar = tqdm(total=total, initial=step, unit="step", disable=not accelerator.is_main_process, mininterval=5)
-    try:
+    with bar, run_log or nullcontext():
         while step < total and not _is_over(stop, accelerator):
             with meter.waiting():
                 clip = next(feed)
@@ -146,28 +147,24 @@ def _train(recipe: Recipe, out: Path, stop: Stop, anneal: bool) -> bool:
                 torch._foreach_copy_(buffers, before)  # running statistics have seen what was not finite
                 _after_bad_step(bad_steps, recipe, step, clip, out)
             bar.update()
-            if writer is None:
+            if run_log is None:
                 continue
             if step % recipe.log_every == 0 or step == total:
                 row = {"step": step, **meter.take(recipe.data.batch_size), **_named(rates)}
-                _log(out, writer, row)
+                run_log.add(row)
                 bar.set_postfix_str(f"loss {row.get('loss', float('nan')):.3f}")
             if step % recipe.validate_every == 0 or step == total:
-                row = {"step": step, **validate(task, ema, held_out, accelerator)}
-                _log(out, writer, row)
-                bar.write(json.dumps(row), file=sys.stderr)
-                contact_sheet(task, ema, held_out[0], accelerator, out / "validation.png")
+                _validate(step, task, ema, held_out, accelerator, run_log, out)
                 meter.reset()
             if step % recipe.save_every == 0 and step < total:
                 save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
-        if writer is not None:
+        if run_log is not None:
             save_checkpoint(out / "checkpoint.pt", step, task, optimizer, ema, adaptive)
+            if anneal and not stop.is_interrupted and step < total and step % recipe.validate_every:
+                # Time has ended the run, at a step that no interval hits: these are the weights that it was for.
+                _validate(step, task, ema, held_out, accelerator, run_log, out)
         if stop.is_interrupted:
             raise KeyboardInterrupt(f"everything up to step {step} is saved")
-    finally:
-        bar.close()
-        if writer is not None:
-            writer.close()
     return step >= total
 
 
@@ -255,14 +252,23 @@ def _after_bad_step(bad_steps: int, recipe: Recipe, step: int, clip: object, out
 
 def _require_same_recipe(recipe: Recipe, out: Path) -> None:
     file = out / "recipe.json"
-    if not file.is_file() or file.read_text() != recipe.to_json():
+    if not file.is_file() or file.read_bytes() != recipe.to_json().encode():
         raise InputError(f"{out} holds a run of another recipe (see {file}); choose another --out, or delete that one.")
 
 
-def _log(out: Path, writer: SummaryWriter, row: dict[str, float]) -> None:
-    append_row(row, out / "metrics.jsonl")
-    for name, value in row.items():
-        writer.add_scalar(name, value, int(row["step"]))
+def _validate(
+    step: int,
+    task: OnlineDistillation,
+    ema: Ema,
+    held_out: list[ClipBatch],
+    accelerator: Accelerator,
+    run_log: RunLog,
+    out: Path,
+) -> None:
+    row = {"step": step, **validate(task, ema, held_out, accelerator)}
+    run_log.add(row)
+    tqdm.write(json.dumps(row), file=sys.stderr)
+    contact_sheet(task, ema, held_out[0], accelerator, out / "validation.png")
 
 
 def _named(rates: tuple[float, float, float]) -> dict[str, float]:

@@ -12,15 +12,18 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from torch.utils.tensorboard import SummaryWriter
 
-from vos_kd import held_out
+from vos_kd import export_weights, held_out
 from vos_kd import train as train_module
 from vos_kd.checkpoint import find_weights, load_model, read_weights
 from vos_kd.data.clips import ClipBatch
 from vos_kd.data.device_photos import DevicePhotos
+from vos_kd.distill.adaptive_lr import AdaptiveRate
 from vos_kd.distill.ema import Ema
 from vos_kd.distill.task import OnlineDistillation
 from vos_kd.errors import InputError
@@ -30,7 +33,8 @@ from vos_kd.runtime import environment
 from vos_kd.train import main, train
 from vos_kd.training.checkpoints import load_checkpoint
 from vos_kd.training.metrics import append_row, read_metrics
-from vos_kd.training.optim import rate_at
+from vos_kd.training.optim import build_optimizer, rate_at
+from vos_kd.training.run_log import RunLog
 from vos_kd.training.stopping import Stop
 from vos_kd.training.validation import validate
 
@@ -125,6 +129,12 @@ def test_the_learning_rate_can_come_down_by_the_time_limit(
     assert rate == pytest.approx(rate_at(6, recipe.optim, 7 / 8 if anneal else 0))
     assert (rate < 0.1 * recipe.optim.lr) == anneal
     assert seen == [n / 8 if anneal else (n - 1) / 1000 for n in range(1, 8)]  # losses that set in late do so in time
+    # A rate that came down has made the weights that count: they are validated whatever step that is.
+    validated = [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl") if "validation/student_j" in row]
+    assert validated == ([6, 7] if anneal else [6])
+    card = export(tmp_path, "student", tmp_path / "weights")[1].read_text()
+    assert f"training never saw, at step {validated[-1]}): 0." in card
+    assert "7 steps of 2 clips" in card
 
 
 def test_annealing_needs_a_time_limit(caplog: pytest.LogCaptureFixture) -> None:
@@ -417,6 +427,76 @@ def test_a_foreign_checkpoint_is_told(whole_run: Path, tmp_path: Path) -> None:
 def test_a_full_disk_is_told() -> None:
     with pytest.raises(InputError, match=r"cannot write /dev/full: No space left on device\. Make room and continue\."):
         append_row({"step": 1.0}, Path("/dev/full"))
+
+
+@pytest.mark.parametrize("fails", ["__init__", "add_scalar", "close"])
+def test_tensorboard_on_a_full_disk_is_told(fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, fails, full)
+    with pytest.raises(InputError, match=r"cannot write TensorBoard's file in .*: No space left on device\. Make room"):
+        train(small("optim.steps=1"), tmp_path)
+    if fails == "close":
+        with pytest.raises(KeyError, match="first"), RunLog(tmp_path, 0):
+            raise KeyError("first")
+
+
+def test_a_checkpoint_of_anything_else_is_told(whole_run: Path, tmp_path: Path) -> None:
+    state = load_checkpoint(whole_run / "checkpoint.pt")
+    assert state is not None
+    task = train_module.build_task(small())
+    parts = (task, build_optimizer(task, small().optim), Ema(task, 0.9), AdaptiveRate(small().distill.rates))
+    assert state.restore(*parts) == 6
+    foreign = [5, None, [1, 2], torch.zeros(2), {"task": None}]
+    for content in (*foreign, *({**state.content, part: [1.0]} for part in state.content)):
+        torch.save(content, tmp_path / "checkpoint.pt")
+        found = load_checkpoint(tmp_path / "checkpoint.pt")
+        assert found is not None
+        with pytest.raises(InputError, match=r"checkpoint.pt is of another configuration"):
+            found.restore(*parts)
+        if not isinstance(content, dict):
+            with pytest.raises(InputError, match=r"checkpoint.pt is not of a training run here"):
+                found.averaged()
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+def test_whatever_has_happened_to_a_checkpoint_it_is_read_or_refused(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    torch.save({"step": 3, "ema": {"state": {"weight": torch.zeros(3), "é": torch.ones(2, 2)}}}, file)
+    sound = file.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(400):
+        data = np.frombuffer(sound, np.uint8).copy()
+        data[rng.integers(len(data), size=10)] = rng.integers(256, size=10)
+        file.write_bytes(data.tobytes())
+        try:
+            load_checkpoint(file)
+        except InputError as error:
+            refused += "checkpoint.pt is damaged (" in str(error)
+    assert refused > 100
+    pickles = (b"\x80\x02\x8a", b"\x80\x02X\x01\x00\x00\x00\xff.", b"\x80\x02h\x05.", b"\x80\x02.", b"\x80\x02J\x01")
+    for data in (*pickles, b"text", b""):
+        file.write_bytes(data)
+        with pytest.raises(InputError, match=r"checkpoint.pt is damaged \("):
+            load_checkpoint(file)
+
+
+def test_two_networks_of_one_name_are_not_written_to_one_file(
+    whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole_run, run)
+    recipe = json.loads((run / "recipe.json").read_text())
+    (run / "recipe.json").write_text(json.dumps({**recipe, "teacher": recipe["student"]}))
+    assert export_weights.main([str(run), "--out", str(tmp_path / "out")]) == 2
+    assert "student and teacher of" in (told := capsys.readouterr().err)
+    assert "are both 'student_small'" in told
+    assert not (tmp_path / "out").exists()
+    assert export_weights.main([str(run), "--out", str(tmp_path / "out"), "--only", "student"]) == 0
+    assert export_weights.main([str(whole_run), "--out", str(tmp_path / "both")]) == 0
+    assert len(list((tmp_path / "both").iterdir())) == 4
 
 
 def _environment() -> dict[str, str]:

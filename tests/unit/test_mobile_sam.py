@@ -224,6 +224,7 @@ class _Oracle:
 
 
 def _square_video(path: Path, frames: int = 12) -> None:
+    path.parent.mkdir(exist_ok=True)
     with VideoWriter(path, fps=10) as writer:
         for n in range(frames):
             image = np.full((64, 96, 3), (30, 80, 40), np.uint8)
@@ -235,7 +236,6 @@ def _square_video(path: Path, frames: int = 12) -> None:
 def test_a_clip_becomes_a_tree_that_training_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool
 ) -> None:
-    (tmp_path / "clips").mkdir()
     _square_video(tmp_path / "clips" / "square.mp4")
     monkeypatch.setattr(pseudo_labels, "open_mobile_sam", lambda _: _Oracle(agrees))
     out = tmp_path / "tree"
@@ -256,6 +256,28 @@ def test_a_clip_becomes_a_tree_that_training_reads(
     assert pseudo_labels.main([*command, "--frames", "4", "--stretches", "2", "--every", "1"]) == 0
     if agrees:
         assert [len(video.images) for video in davis_sequences(out, image_set=None, resolution=None)] == [4, 4]
+
+
+def test_a_clip_without_the_frames_it_promises_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, frames in (("one", 1), ("short", 12), ("square", 12)):
+        _square_video(tmp_path / "clips" / f"{name}.mp4", frames)
+    (tmp_path / "clips" / "._square.mp4").write_bytes(b"macOS")
+    plan = pseudo_labels.plan
+
+    def promising(path: Path, *counts: int) -> list[pseudo_labels.Stretch]:
+        is_short = path.stem == "short"
+        return [pseudo_labels.Stretch(path, start, 4, 1) for start in (10, 40)] if is_short else plan(path, *counts)
+
+    monkeypatch.setattr(pseudo_labels, "plan", promising)
+    monkeypatch.setattr(pseudo_labels, "open_mobile_sam", lambda _: _Oracle(True))
+    out = tmp_path / "tree"
+    command = [str(tmp_path / "clips"), "--sam", "x", "--teacher", "student", "--out", str(out)]
+    assert pseudo_labels.main([*command, "--frames", "4", "--stretches", "1", "--every", "1"]) == 0
+    assert list(json.loads((out / pseudo_labels.DONE).read_text())) == ["square_00003"]
+    assert "short.mp4: 2 of 4 frames from frame 10 on decode" in caplog.text
+    assert "short.mp4 has no frame 40" in caplog.text
 
 
 def _square(n: int) -> np.ndarray:

@@ -139,6 +139,10 @@ def test_a_video_without_masks_to_begin_or_to_compare_with_is_refused(root: Path
         (masks / f"{n:05d}.png").unlink()
     with pytest.raises(InputError, match="at least one more"):
         video_jaccard(model, images, masks)
+    write_mask(masks / "00004.png", disc(44))
+    write_mask(masks / "00000.png", np.zeros((64, 96), np.uint8))
+    with pytest.raises(InputError, match=r"mask of the first frame, .*00000 shows no object"):
+        video_jaccard(model, images, masks)
     (root / "empty" / "Annotations").mkdir(parents=True)
     (root / "empty" / "JPEGImages").mkdir()
     with pytest.raises(InputError, match="has no folder"):

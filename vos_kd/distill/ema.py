@@ -53,9 +53,9 @@ class Ema:
         """Take up what `state_dict` gave.
 
         Raises:
-            ValueError: the names differ.
+            ValueError: names or shapes differ.
         """
-        if content["state"].keys() != self.state.keys():
+        if {n: v.shape for n, v in content["state"].items()} != {n: v.shape for n, v in self.state.items()}:
             raise ValueError("averaged weights of another configuration")
         self.updates = content["updates"]
         self.state = dict(content["state"])

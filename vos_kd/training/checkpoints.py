@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vos_kd.distill.adaptive_lr import AdaptiveRate
 from vos_kd.distill.ema import Ema
 from vos_kd.errors import InputError
 from vos_kd.files import atomic_write
+
+# What a file of other content does to those who take it for one of ours.
+_ODD = (LookupError, RuntimeError, ValueError, TypeError, AttributeError)
 
 
 class RunState(NamedTuple):
@@ -34,9 +38,21 @@ class RunState(NamedTuple):
             ema.load_state_dict(self.content["ema"])
             adaptive.load_state_dict(self.content["adaptive"])
             return int(self.content["step"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except _ODD as error:
+            reason = (str(error) or repr(error)).splitlines()[0]
             raise InputError(f"{self.path} is of another configuration: {reason} Choose another --out.") from error
+
+    def averaged(self) -> tuple[dict[str, Tensor], int]:
+        """The averaged weights of all networks by name, and the number of steps done.
+
+        Raises:
+            InputError: it is not of a training run here.
+        """
+        try:
+            state = {str(name): value.detach() for name, value in self.content["ema"]["state"].items()}
+            return state, int(self.content["step"])
+        except _ODD as error:
+            raise InputError(f"{self.path} is not of a training run here: {error!r} is missing or odd.") from error
 
 
 def save_checkpoint(
@@ -69,7 +85,7 @@ def load_checkpoint(path: Path) -> RunState | None:
         return None
     try:
         return RunState(path, torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (*_ODD, OSError, EOFError, pickle.UnpicklingError, struct.error, OverflowError, MemoryError) as error:
         # Of torch's text only what was wrong: it goes on to advise loading without its safeguard.
-        reason = str(error).splitlines()[0].split(". ")[0]
+        reason = (str(error) or repr(error)).splitlines()[0].split(". ")[0]
         raise InputError(f"checkpoint {path} is damaged ({reason}); remove it to begin again.") from error

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vos_kd.config import MemoryConfig
+from vos_kd.data.masks import require_objects
 from vos_kd.data.real_clips import require_folder, sorted_folders
 from vos_kd.errors import InputError
 from vos_kd.inference import VideoSegmenter
@@ -58,7 +59,8 @@ def video_jaccard(
         every: how many frames the model goes on at a time, at most: 4 makes a fast video of a slow one.
 
     Raises:
-        InputError: a file is missing or damaged, or there is no mask of the first frame or none of a later one.
+        InputError: a file is missing or damaged, the first frame has no mask or one without objects, or no later frame
+            has one.
     """
     with open_clip(images) as clip, Truth(masks, clip.info) as truth:
         names = clip.info.frame_names or ()
@@ -77,7 +79,10 @@ def video_jaccard(
             if index not in seen:
                 continue
             name = names[index]
-            given = scaled(truth.mask(name), scale, cv2.INTER_NEAREST_EXACT) if index == 0 else None
+            given = None
+            if index == 0:
+                given = scaled(truth.mask(name), scale, cv2.INTER_NEAREST_EXACT)
+                require_objects(given, f"of the first frame, {masks / name}")
             mask = segmenter.step(scaled(image, scale, cv2.INTER_LANCZOS4 if scale > 1 else cv2.INTER_AREA), given)
             if name in scored:
                 if scale != 1:
