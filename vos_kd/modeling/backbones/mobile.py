@@ -200,7 +200,8 @@ def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
 
 def _initialise(module: nn.Module) -> None:
     """Normal, by what fans out of each channel: He et al., ICCV 2015, as EfficientNet has it."""
-    if isinstance(module, nn.Conv2d):
+    # On the meta device there is nothing to fill, and torch would import its compiler for it: two seconds.
+    if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
         fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
         nn.init.normal_(module.weight, 0, math.sqrt(2.0 / fan_out))
         if module.bias is not None:
