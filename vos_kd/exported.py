@@ -1,7 +1,7 @@
 """Exported models at work: a network whose calls run in ONNX Runtime or OpenVINO, behind the usual interface.
 
 So the same `VideoSegmenter` drives it, with the same memory bank. Both runtimes are optional. In float32, on CPUs
-without bfloat16, OpenVINO takes 80 to 90 % of torch's time for a frame; with bfloat16 it is a few percent ahead.
+without bfloat16, OpenVINO takes about three quarters of torch's time for a frame; with it, it is a few percent ahead.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class DistillConfig:
     """Channels in which features of teacher and student are compared."""
     deployed_reading: bool = False
     """Read the best positions of memory in training, as inference does (`MemoryConfig.top_k`), instead of all. Tried
-    once, at 448 pixels and together with other changes: no gain (vos_kd/weights/README.md)."""
+    twice, at 448 pixels on a CPU: no gain (vos_kd/weights/README.md)."""
     hard_share: float = 0.15
     """Share of pixels, the hardest, that the cross-entropy counts after warm-up (from all, falling linearly)."""
     hard_from: float = 0.1
