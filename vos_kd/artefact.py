@@ -36,6 +36,7 @@ MASK_STRIDE = 4
 
 USAGE = """\
 Images are RGB in 0-1, [1, 3, H, W], H and W multiples of 16 (pad with image_mean); h = H/16, w = W/16; O objects.
+Any size will do; frames with a shorter side above config.short_side are best scaled to it, and logits to the frame.
 encode_key: image -> key, shrinkage, f16, f8, f4.
 encode_value: f16, f8, masks [1, O, H/4, W/4] in 0-1 -> value [1, O, CV, h, w].
 read_memory: query_key [CK, h, w] of this frame; memory_key [N, CK], memory_shrinkage [N], memory_value [N, O, CV] of

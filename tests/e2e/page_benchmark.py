@@ -126,7 +126,7 @@ def measure_run(folder: Path, frames: int) -> Iterator[str]:
 
     def alone(name: str, images: list[np.ndarray]) -> Spent:
         with spending() as spent:
-            for _ in vos_kd.VideoSegmenter(models[name], short_side=480).segment(images, {0: first}):
+            for _ in vos_kd.VideoSegmenter(models[name]).segment(images, {0: first}):
                 pass
         return spent[0]
 

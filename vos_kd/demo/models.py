@@ -29,7 +29,7 @@ class Shelf:
     """Loaded models. Only the engine's thread asks for segmenters, so nothing is locked.
 
     Args:
-        count_gmacs: counts a model's multiply-adds in 1e9, for a frame of 480x864 with one object.
+        count_gmacs: counts a model's multiply-adds in 1e9, for a frame of 480x854 with one object.
     """
 
     def __init__(self, count_gmacs: Callable[[ModelConfig], float]) -> None:
@@ -62,6 +62,6 @@ class Shelf:
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "threads": torch.get_num_threads(),
                 "weights_sha256": model.weights_sha256,
-                "short_side": min(short_side, model.config.short_side),
             }
-        return VideoSegmenter(self._models[name], short_side=self.facts[name]["short_side"])
+        side = self.facts[name]["short_side"] = min(short_side, self._models[name].config.short_side)
+        return VideoSegmenter(self._models[name], short_side=side)

@@ -111,7 +111,7 @@ function makePanel({ stage, onEdit, onMask, onTruth, onModels, onRun }) {
         told.frames === told.of ? "" : ` (${told.start} to ${told.end - 1})`,
         isKnown ? `, about ${duration(total)}` : "",
         isCut ? `. At most ${told.max_run_frames} are run at once.` : "",
-        told.scaled ? `. Segmented at 480p; masks keep ${clip.width}×${clip.height}.` : "");
+        told.scaled ? `. Segmented at 480p or less; masks keep ${clip.width}×${clip.height}.` : "");
     }
     go.disabled = told.start === null;
   }

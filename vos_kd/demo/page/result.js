@@ -78,7 +78,7 @@ function makeResult({ player, onCorrect, onAgain }) {
       ["First frame", (one) => milliseconds(one.speed.first_ms)],
       ["Peak memory of the server", (one) => `${one.speed.peak_mib} MiB`],
       ["Parameters", (one) => `${((one.speed.parameters ?? 0) / 1e6).toFixed(2)} M`],
-      ["GMACs a frame of 480×864", (one) => one.speed.gmacs?.toFixed(1) ?? "not counted"],
+      ["GMACs a frame of 480×854", (one) => one.speed.gmacs?.toFixed(1) ?? "not counted"],
     ];
     const facts = result.models[0].speed;
     speed.replaceChildren(
