@@ -70,7 +70,7 @@ def test_the_readme_says_no_ratio_that_is_not_known(folder: Path, tmp_path: Path
     }
     (tmp_path / "speed.json").write_text(json.dumps(speeds))
     text = table(load_board(tmp_path))
-    assert "Against its teacher the student has 1/11 of the parameters, 1/6.5 of the GFLOPs." in text
+    assert "Against its teacher the student has 1/11 of the parameters, 1/12 of the GFLOPs." in text
     assert "N/A" not in text
 
 
