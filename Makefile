@@ -21,10 +21,12 @@ example:  ## Install, then segment a drawn clip with student and teacher on the 
 	$(PY) -m vos_kd.segment $(EXAMPLE)/kites.mp4 --mask $(EXAMPLE)/Annotations/kites/00000.png \
 		--model student,teacher --out $(EXAMPLE)/result --overwrite
 
-# One thread a worker: torch's own threads would fight over the cores that the workers fill.
+# One thread a worker: torch's own threads would fight over the cores that the workers fill. Two runs: a worker that has
+# lived through all of the tests, with every library of theirs in one process, has been seen to die near the end.
 test: lint  ## Install, then every check: lint, types, imports, tests
 	@.ci/chromium
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) tests/architecture tests/cli tests/e2e tests/golden tests/property
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) tests/unit
 
 lint:  ## Ruff, mypy and import-linter
 	@.ci/set-up requirements-dev.txt
