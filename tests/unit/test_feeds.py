@@ -108,7 +108,7 @@ def test_the_device_feed_gives_a_round_number_of_objects(photos: Path) -> None:
 
 def test_what_is_wrong_in_a_worker_is_told_in_its_one_line(photos: Path) -> None:
     write_mask(photos / "masks" / "photo.png", np.zeros((96, 128), np.uint8))
-    # In a process of its own: workers are forked, and a process with a test run's libraries and threads may not bear it.
+    # In a process of its own: workers are forked, which one with all libraries and threads of a test run may not bear.
     code = (
         "from accelerate import Accelerator\n"
         "from vos_kd.errors import InputError\n"
