@@ -107,7 +107,7 @@ def read_network(path: Path) -> tuple[ModelConfig, STMNetwork]:
         blank = build_model(config)
     _require_fit(blank, state, path)  # before there is memory for it: a stranger's header may ask for any sizes
     network = build_model(config)
-    fill(network, state, path)
+    network.load_state_dict(state)
     return config, network
 
 

@@ -89,14 +89,14 @@ def test_a_video_can_be_seen_larger_and_faster(root: Path, monkeypatch: pytest.M
     step = VideoSegmenter.step
 
     def watched(segmenter: VideoSegmenter, image: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
-        shapes.append(image.shape)
+        shapes.append((*image.shape, segmenter.short_side))
         return step(segmenter, image, masks)
 
     monkeypatch.setattr(VideoSegmenter, "step", watched)
     got = video_jaccard(model, frames, truths, short_side=96, every=2)
     assert got == pytest.approx(np.mean(expected), abs=1e-9)
     assert got > 0.7
-    assert shapes == [(96, 144, 3)] * 5
+    assert shapes == [(96, 144, 3, 0)] * 5, "the size asked for, and none of the model's own on top of it"
 
 
 @pytest.mark.parametrize("short_side", [40, 100, 120])
